@@ -1,0 +1,1 @@
+"""End to end, one sentence each: speech, handwriting, training."""

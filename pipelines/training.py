@@ -1,0 +1,123 @@
+"""Manifest -> trained bundle: settings, checks, alphabet from the training texts, network, fit, card."""
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+
+from recog import checkpoint, config, manifest, text
+from recog.alphabet import Alphabet
+from recog.audio import SpeechFrontend
+from recog.augment import HandwritingAugment, SpeechAugment
+from recog.checkpoint import Bundle
+from recog.data import DataConfig, Samples
+from recog.errors import ConfigError
+from recog.frontend import Frontend, media
+from recog.image import HandwritingFrontend
+from recog.models.network import Network, NetworkConfig
+from recog.trainer import FitConfig, Fitted, fit
+
+
+@dataclass(frozen=True)
+class SpeechTraining:
+    """All settings of a speech training; a preset lists what differs from these."""
+
+    kind: str = "speech"
+    name: str = "speech"
+    text_rule: str = "spoken"
+    frontend: SpeechFrontend = SpeechFrontend()
+    augment: SpeechAugment = SpeechAugment()
+    network: NetworkConfig = NetworkConfig()
+    data: DataConfig = field(default_factory=DataConfig)
+    fit: FitConfig = FitConfig()
+
+
+@dataclass(frozen=True)
+class HandwritingTraining:
+    """All settings of a handwriting training; a preset lists what differs from these."""
+
+    kind: str = "handwriting"
+    name: str = "handwriting"
+    text_rule: str = "strict"
+    frontend: HandwritingFrontend = HandwritingFrontend()
+    augment: HandwritingAugment = HandwritingAugment()
+    network: NetworkConfig = NetworkConfig()
+    data: DataConfig = field(default_factory=DataConfig)
+    fit: FitConfig = FitConfig()
+
+
+Training = SpeechTraining | HandwritingTraining
+
+
+def settings(preset: str | Path, overrides: Sequence[str] = ()) -> Training:
+    """A preset file with overrides -> checked settings."""
+    values = config.load(preset, overrides)
+    kinds: dict[str, type[Training]] = {"speech": SpeechTraining, "handwriting": HandwritingTraining}
+    if values.get("kind") not in kinds:
+        raise ConfigError(f'preset {preset}: kind is {values.get("kind")!r}; write kind = "speech" or "handwriting"')
+    return config.build(kinds[values["kind"]], values, str(preset))
+
+
+def train(
+    training: Training,
+    train_manifest: str | Path,
+    dev_manifest: str | Path,
+    out: str | Path,
+    resume: bool = False,
+    init_from: str | Path | None = None,
+) -> Fitted:
+    """Trains a recogniser; everything it leaves lies in the folder `out`, the best bundle in `out`/best.
+
+    `dev` rows with `part: tune` choose the best bundle, or all rows where no row has a part.
+    """
+    out = Path(out)
+    if resume and init_from:
+        raise ConfigError(
+            "--resume goes on with a run and --init-from starts a new one from a bundle; give one of them"
+        )
+    if (out / "state.safetensors").exists() and not resume:
+        raise ConfigError(f"{out} already holds a training run; go on with --resume or name another folder")
+    out.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(training.fit.seed)
+    rows, dev = manifest.read(train_manifest), manifest.read(dev_manifest)
+    dev = [row for row in dev if row.fields.get("part") == "tune"] or dev
+    _check_media([*rows, *dev], training.frontend)
+    rule = text.rule(training.text_rule)
+    provenance = {"seed": training.fit.seed, "rows": len(rows), "dev_rows": len(dev), "torch": torch.__version__}
+    if init_from:
+        start = checkpoint.load(init_from)
+        network, alphabet = start.network, start.alphabet
+        if asdict(start.frontend) != asdict(training.frontend) or asdict(network.config) != asdict(training.network):
+            raise ConfigError(f"{init_from} has another frontend or network than the preset; train with its own preset")
+        provenance["init_from"] = start.provenance
+    else:
+        alphabet = Alphabet.from_texts((rule(row.text) for row in rows), training.data.rare)
+        network = Network(training.network, training.frontend.features, len(alphabet))
+    samples = Samples(
+        rows, alphabet, training.frontend, training.text_rule, training.augment, training.data.memory_gigabytes
+    )
+    _tell(samples, network, len(rows))
+    (out / "settings.json").write_text(json.dumps(asdict(training), indent=2) + "\n", encoding="utf-8")
+    bundle = Bundle(training.name, network, training.frontend, alphabet, training.text_rule, provenance)
+    return fit(bundle, samples, dev, training.fit, training.data, out, resume)
+
+
+def _check_media(rows: Sequence[manifest.Row], frontend: Frontend) -> None:
+    wrong = [row.id for row in rows if row.media != media(frontend)]
+    if wrong:
+        raise ConfigError(
+            f"{len(wrong)} rows have no {media(frontend)!r}, which this preset trains on; the first is {wrong[0]}"
+        )
+
+
+def _tell(samples: Samples, network: Network, rows: int) -> None:
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    print(
+        f"{len(samples)} of {rows} rows, {len(samples.alphabet)} symbols, {parameters / 1e6:.1f} M parameters",
+        file=sys.stderr,
+    )
+    for reason, count in samples.left_out.items():
+        print(f"left out: {count} rows with {reason}", file=sys.stderr)

@@ -1,0 +1,197 @@
+"""Sound: any file or bytes -> mono waveform at one rate -> log-mel or MFCC features (T, F).
+
+Decoding is FFmpeg's, carried inside PyAV, so wav, flac, ogg, opus, mp3, webm, m4a, aac and the sound of a video need
+no program beside Python.
+"""
+
+import functools
+import io
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recog.errors import ConfigError, InputError
+
+Waveform = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class SpeechFrontend:
+    """How a waveform becomes features (T, F): F = bands x (1 + deltas), one step every `hop_seconds`."""
+
+    # Sampling rate the waveform is brought to.
+    rate_hz: int = 16000
+    # "log-mel" or "mfcc".
+    kind: str = "log-mel"
+    # Mel bands, triangular on the HTK mel scale between the two edges below.
+    mel_bands: int = 80
+    low_hz: float = 20.0
+    high_hz: float = 7600.0
+    # Hann window and distance between windows.
+    window_seconds: float = 0.025
+    hop_seconds: float = 0.01
+    # Cepstral coefficients kept when kind is "mfcc".
+    coefficients: int = 13
+    # 0: none; 1: with first derivatives; 2: with second ones too (Graves 2013 used 2).
+    deltas: int = 0
+    # Frequency axis stretched by this factor (vocal tract length; Jaitly & Hinton 2013); 1 outside training.
+    warp: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("log-mel", "mfcc"):
+            raise ConfigError(f"frontend.kind is {self.kind!r}; choose 'log-mel' or 'mfcc'")
+        if not 0 <= self.low_hz < self.high_hz <= self.rate_hz / 2:
+            raise ConfigError(
+                f"frontend: expected 0 <= low_hz < high_hz <= rate_hz / 2, got {self.low_hz}, {self.high_hz}, {self.rate_hz}"
+            )
+        if self.deltas not in (0, 1, 2) or not 0 < self.coefficients <= self.mel_bands:
+            raise ConfigError("frontend: deltas must be 0, 1 or 2 and coefficients between 1 and mel_bands")
+
+    @property
+    def features(self) -> int:
+        """F, the width of a feature vector."""
+        return (self.mel_bands if self.kind == "log-mel" else self.coefficients) * (1 + self.deltas)
+
+
+def read(source: str | Path | bytes, rate_hz: int = 16000, limit_seconds: float = 12 * 3600) -> Waveform:
+    """Mono waveform (n,) in -1..1 at `rate_hz` of the first sound track of a file or of its bytes.
+
+    Channels are averaged. A damaged stretch is left out, what can be decoded is kept.
+    Refuses what holds no sound, and recordings longer than the limit.
+    """
+    import av
+
+    name = "the uploaded data" if isinstance(source, bytes) else str(source)
+    if isinstance(source, bytes) and not source:
+        raise InputError(f"{name} is empty (0 bytes); expected a recording")
+    if not isinstance(source, bytes):
+        if not Path(source).is_file():
+            raise InputError(f"{name} does not exist or is not a file")
+        if Path(source).stat().st_size == 0:
+            raise InputError(f"{name} is empty (0 bytes); expected a recording")
+    try:
+        with av.open(io.BytesIO(source) if isinstance(source, bytes) else str(source)) as container:
+            if not container.streams.audio:
+                raise InputError(f"{name} holds no sound track")
+            waveform = _decode(container, rate_hz, limit_seconds, name)
+    except (av.error.FFmpegError, ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{name} is not a recording that can be decoded ({_reason(error)})") from error
+    if waveform.size == 0:
+        raise InputError(f"{name} holds no decodable sound; it may be cut off or damaged")
+    return waveform
+
+
+def _decode(container, rate_hz: int, limit_seconds: float, name: str) -> Waveform:  # type: ignore[no-untyped-def]
+    import av
+
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=rate_hz)
+    pieces: list[Waveform] = []
+    samples = 0
+    for packet in container.demux(container.streams.audio[0]):
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError:
+            continue  # one bad packet must not cost the rest of the recording
+        for frame in frames:
+            frame.pts = None  # gaps in the time stamps would otherwise be filled or refused
+            for piece in resampler.resample(frame):
+                pieces.append(piece.to_ndarray().reshape(-1))
+                samples += pieces[-1].size
+        if samples > limit_seconds * rate_hz:
+            raise InputError(f"{name} is longer than {limit_seconds:.0f} s, the limit; cut it into parts")
+    if pieces:
+        pieces += [piece.to_ndarray().reshape(-1) for piece in resampler.resample(None)]
+    whole = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+    return np.nan_to_num(whole.astype(np.float32, copy=False), posinf=1.0, neginf=-1.0)
+
+
+def _reason(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).strip().rstrip(".").lower()
+
+
+def features(waveform: Waveform, frontend: SpeechFrontend) -> Tensor:
+    """(n,) samples at `rate_hz` -> (T, F) float32, T = 1 + n // hop, each column to mean 0 and variance 1.
+
+    A waveform of silence gives zeros. Refuses an empty one.
+    """
+    if waveform.ndim != 1 or waveform.size == 0:
+        raise InputError(f"expected a mono waveform with samples, got shape {waveform.shape}")
+    mel = log_mel(waveform, frontend)
+    if frontend.kind == "mfcc":
+        mel = mel @ cosine_transform(frontend.mel_bands, frontend.coefficients)
+    columns = [mel]
+    for _ in range(frontend.deltas):
+        columns.append(deltas(columns[-1]))
+    return normalise(torch.cat(columns, dim=1))
+
+
+def log_mel(waveform: Waveform, frontend: SpeechFrontend) -> Tensor:
+    """(n,) -> (T, mel_bands): natural log of mel-weighted power, floored at 1e-10, windows centred on k * hop."""
+    window = round(frontend.window_seconds * frontend.rate_hz)
+    hop = round(frontend.hop_seconds * frontend.rate_hz)
+    size = 2 ** math.ceil(math.log2(window))
+    spectrum = torch.stft(
+        torch.from_numpy(waveform),
+        size,
+        hop,
+        window,
+        _hann(window),
+        center=True,
+        pad_mode="constant",
+        return_complex=True,
+    )
+    power = spectrum.real.square() + spectrum.imag.square()  # (bins, T)
+    bank = mel_bank(frontend.rate_hz, size, frontend.mel_bands, frontend.low_hz, frontend.high_hz, frontend.warp)
+    return (bank @ power).clamp_min(1e-10).log().T.contiguous()
+
+
+@functools.lru_cache(maxsize=64)
+def _hann(window: int) -> Tensor:
+    return torch.hann_window(window)
+
+
+@functools.lru_cache(maxsize=512)
+def mel_bank(rate_hz: int, size: int, bands: int, low_hz: float, high_hz: float, warp: float) -> Tensor:
+    """(bands, size // 2 + 1) triangles of height 1, equally spaced on the HTK mel scale 2595 log10(1 + f / 700).
+
+    `warp` moves every corner frequency by that factor: a longer or shorter vocal tract.
+    """
+    mels = np.linspace(_hz_to_mel(low_hz), _hz_to_mel(high_hz), bands + 2)
+    corners = 700.0 * (10.0 ** (mels / 2595.0) - 1.0) * warp
+    bins = np.linspace(0, rate_hz / 2, size // 2 + 1)
+    rising = (bins - corners[:-2, None]) / (corners[1:-1] - corners[:-2])[:, None]
+    falling = (corners[2:, None] - bins) / (corners[2:] - corners[1:-1])[:, None]
+    return torch.from_numpy(np.maximum(0, np.minimum(rising, falling)).astype(np.float32))
+
+
+def _hz_to_mel(hz: float) -> float:
+    return 2595.0 * math.log10(1.0 + hz / 700.0)
+
+
+def cosine_transform(bands: int, coefficients: int) -> Tensor:
+    """(bands, coefficients) orthonormal DCT-II, log-mel -> cepstrum (Davis & Mermelstein 1980)."""
+    n, k = np.arange(bands)[:, None], np.arange(coefficients)
+    matrix = np.cos(math.pi / bands * (n + 0.5) * k) * math.sqrt(2.0 / bands)
+    matrix[:, 0] *= math.sqrt(0.5)
+    return torch.from_numpy(matrix.astype(np.float32))
+
+
+def deltas(x: Tensor, reach: int = 2) -> Tensor:
+    """(T, F) -> (T, F): regression slope over 2 * reach + 1 steps, edges repeated (Furui 1986)."""
+    steps = torch.arange(x.shape[0])
+    total = torch.zeros_like(x)
+    for offset in range(1, reach + 1):
+        later, earlier = (steps + offset).clamp_max(len(x) - 1), (steps - offset).clamp_min(0)
+        total += offset * (x[later] - x[earlier])
+    return total / (2 * sum(offset**2 for offset in range(1, reach + 1)))
+
+
+def normalise(x: Tensor) -> Tensor:
+    """(T, F) -> each column with mean 0 and variance 1 over the recording; a constant column becomes 0."""
+    x = x - x.mean(dim=0)
+    return x / x.square().mean(dim=0).sqrt().clamp_min(1e-3)

@@ -1,0 +1,129 @@
+"""Bundles: everything a recogniser needs to stand alone, in a folder of plain files.
+
+    network.safetensors   weights, float16
+    bundle.json           format version, network shape, frontend, alphabet, text rule, provenance
+    card.md               for people: data, licences, figures
+
+Nothing is pickled. A bundle is written beside its place and moved there whole.
+"""
+
+import json
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import load_file, save_file
+
+from recog.alphabet import Alphabet
+from recog.audio import SpeechFrontend
+from recog.config import build
+from recog.errors import CheckpointError, RecogError
+from recog.frontend import Frontend
+from recog.image import HandwritingFrontend
+from recog.models.network import Network, NetworkConfig
+
+FORMAT = 1
+# The bundles that come with the project.
+SHELF = Path(__file__).resolve().parents[1] / "pipelines" / "bundles"
+_FRONTENDS = {"speech": SpeechFrontend, "handwriting": HandwritingFrontend}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained recogniser without its decoding options."""
+
+    name: str
+    network: Network
+    frontend: Frontend
+    alphabet: Alphabet
+    # Name of the text rule the training texts went through, and which scoring uses.
+    text_rule: str
+    # Where it comes from: data, steps, seed, hardware, figures. For people, never read by code.
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """ "speech" or "handwriting"."""
+        return "speech" if isinstance(self.frontend, SpeechFrontend) else "handwriting"
+
+
+def save(bundle: Bundle, folder: str | Path, card: str = "") -> None:
+    """Writes the bundle to `folder`, replacing what was there only when the new one is complete."""
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    described = {
+        "format": FORMAT,
+        "name": bundle.name,
+        "kind": bundle.kind,
+        "text_rule": bundle.text_rule,
+        "network": asdict(bundle.network.config),
+        "frontend": asdict(bundle.frontend),
+        "alphabet": "".join(bundle.alphabet.symbols),
+        "provenance": bundle.provenance,
+    }
+    half = {
+        name: (tensor.to(torch.float16) if tensor.is_floating_point() else tensor).detach().cpu().contiguous()
+        for name, tensor in bundle.network.state_dict().items()
+    }
+    if not all(torch.isfinite(tensor).all() for tensor in half.values()):
+        raise CheckpointError(
+            f"bundle {bundle.name}: some weights are not finite in float16; the training has diverged"
+        )
+    fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        save_file(half, fresh / "network.safetensors")
+        (fresh / "bundle.json").write_text(json.dumps(described, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        (fresh / "card.md").write_text(card or f"# {bundle.name}\n", encoding="utf-8")
+        fresh.chmod(0o755)
+        _replace(folder, fresh)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def _replace(folder: Path, fresh: Path) -> None:
+    """Moves `fresh` to `folder`; an older folder steps aside first and is deleted last."""
+    aside = folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(aside, ignore_errors=True)
+    if folder.exists():
+        folder.rename(aside)
+    fresh.rename(folder)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def find(name_or_path: str | Path) -> Path:
+    """The folder of a bundle: a path as it stands, or the name of one that comes with the project."""
+    for folder in (Path(name_or_path), SHELF / name_or_path):
+        if (folder / "bundle.json").is_file():
+            return folder
+    names = ", ".join(sorted(path.parent.name for path in SHELF.glob("*/bundle.json"))) or "none"
+    raise CheckpointError(
+        f"{name_or_path} is not a bundle: no bundle.json there; bundles that come with recog: {names}"
+    )
+
+
+def load(name_or_path: str | Path) -> Bundle:
+    """Reads a bundle; the network comes in float32, ready to use. Refuses damaged and newer ones in one sentence."""
+    folder = find(name_or_path)
+    try:
+        described = json.loads((folder / "bundle.json").read_text(encoding="utf-8"))
+        if described["format"] > FORMAT:
+            raise CheckpointError(
+                f"bundle {folder} has format {described['format']}; this recog reads up to {FORMAT}: update recog"
+            )
+        frontend = build(_FRONTENDS[described["kind"]], described["frontend"], "frontend")
+        alphabet = Alphabet(tuple(described["alphabet"]))
+        network = Network(build(NetworkConfig, described["network"], "network"), frontend.features, len(alphabet))
+        weights = load_file(folder / "network.safetensors")
+        network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in weights.items()})
+    except CheckpointError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, RecogError, safetensors.SafetensorError) as error:
+        raise CheckpointError(
+            f"bundle {folder} is damaged ({str(error).splitlines()[0]}); fetch or train it again"
+        ) from error
+    network.eval()
+    return Bundle(described["name"], network, frontend, alphabet, described["text_rule"], described["provenance"])

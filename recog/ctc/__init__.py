@@ -1,0 +1,1 @@
+"""Connectionist temporal classification: loss, greedy and beam decoding, alignment. Matrix in, symbols out."""

@@ -1,0 +1,116 @@
+"""A recogniser over a manifest -> pairs, counts, intervals, worst lines. Used during training and by the script."""
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from recog import frontend, metrics, text
+from recog.audio import SpeechFrontend
+from recog.errors import RecogError
+from recog.manifest import Row
+from recog.metrics import Counts
+from recog.recognizer import Recognizer
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A manifest row and what was recognised; a row that failed has an empty hypothesis and its reason."""
+
+    row: Row
+    hypothesis: str
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Corpus rates of some rows. Rows whose reference is empty under the text rule are not counted."""
+
+    rows: int
+    characters: Counts
+    words: Counts
+    cer_interval: tuple[float, float]
+    wer_interval: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All pairs of a manifest and how they were counted."""
+
+    pairs: tuple[Pair, ...]
+    text_rule: str
+    # Wall time of reading, features, network and decoding.
+    seconds: float
+    # Sound recognised, in seconds; 0 for handwriting.
+    audio_seconds: float
+
+    @property
+    def failures(self) -> list[Pair]:
+        """The rows that could not be recognised."""
+        return [pair for pair in self.pairs if pair.failure]
+
+    def scores(self) -> Scores:
+        """Over all rows."""
+        return score(self.pairs, self.text_rule)
+
+    def scores_by(self, key: str) -> dict[str, Scores]:
+        """By a field of the manifest, such as "source"."""
+        groups: dict[str, list[Pair]] = defaultdict(list)
+        for pair in self.pairs:
+            groups[str(pair.row.fields.get(key))].append(pair)
+        return {name: score(pairs, self.text_rule) for name, pairs in sorted(groups.items())}
+
+    def worst(self, count: int) -> list[tuple[Pair, float]]:
+        """The rows with the most character errors, and their CER."""
+        rule = text.rule(self.text_rule)
+        counted = [(pair, metrics.character_counts(rule(pair.row.text), rule(pair.hypothesis))) for pair in self.pairs]
+        counted.sort(key=lambda item: -item[1].edits)
+        return [(pair, counts.rate) for pair, counts in counted[:count]]
+
+
+def score(pairs: Sequence[Pair], text_rule: str) -> Scores:
+    """Counts of some pairs under a text rule; intervals by bootstrap over speakers or writers, else over rows."""
+    rule = text.rule(text_rule)
+    characters, words, groups = [], [], []
+    for pair in pairs:
+        reference, hypothesis = rule(pair.row.text), rule(pair.hypothesis)
+        if reference:
+            characters.append(metrics.character_counts(reference, hypothesis))
+            words.append(metrics.word_counts(reference, hypothesis))
+            groups.append(str(pair.row.fields.get("speaker") or pair.row.fields.get("writer") or pair.row.id))
+    if not characters:
+        return Scores(0, Counts(), Counts(), (0.0, 0.0), (0.0, 0.0))
+    if len(set(groups)) == 1:  # a single hand or voice: rows are all there is to draw from
+        groups = [str(number) for number in range(len(groups))]
+    return Scores(
+        len(characters),
+        metrics.total(characters),
+        metrics.total(words),
+        metrics.interval(characters, groups),
+        metrics.interval(words, groups),
+    )
+
+
+def evaluate(
+    recognizer: Recognizer, rows: Sequence[Row], chunk: int = 64, progress: Callable[[int], object] | None = None
+) -> Evaluation:
+    """Recognises every row, `chunk` files at a time, similar lengths together; `progress` is told how many are done."""
+    started = time.perf_counter()
+    bundle, found, seconds = recognizer.bundle, {}, 0.0
+    order = sorted(range(len(rows)), key=lambda index: rows[index].duration or 0.0)
+    for first in range(0, len(order), chunk):
+        features, readable = [], []
+        for index in order[first : first + chunk]:
+            try:
+                features.append(frontend.extract(rows[index].path, bundle.frontend))
+                readable.append(index)
+            except RecogError as error:
+                found[index] = Pair(rows[index], "", str(error))
+        for index, recognition in zip(readable, recognizer.recognise(features), strict=True):
+            found[index] = Pair(rows[index], recognition.text)
+        if isinstance(bundle.frontend, SpeechFrontend):
+            seconds += sum(len(matrix) for matrix in features) * bundle.frontend.hop_seconds
+        if progress:
+            progress(min(chunk, len(order) - first))
+    pairs = tuple(found[index] for index in range(len(rows)))
+    return Evaluation(pairs, bundle.text_rule, time.perf_counter() - started, seconds)

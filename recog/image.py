@@ -1,0 +1,102 @@
+"""Pages and lines: any image file or bytes -> grey picture -> one line as pixel columns (T, F)."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from recog.errors import ConfigError, InputError
+
+
+@dataclass(frozen=True)
+class HandwritingFrontend:
+    """How the picture of a line becomes features: T = its width in columns, F = `height_px` rows from the top."""
+
+    # Height that every line is scaled to; width follows, so letters keep their shape.
+    height_px: int = 48
+    # A line wider than this after scaling is refused: it is no line of writing.
+    limit_width_px: int = 6000
+
+    def __post_init__(self) -> None:
+        if self.height_px < 8 or self.limit_width_px < self.height_px:
+            raise ConfigError("frontend: height_px must be at least 8 and limit_width_px at least height_px")
+
+    @property
+    def features(self) -> int:
+        """F, the width of a feature vector."""
+        return self.height_px
+
+
+def read(source: str | Path | bytes, limit_megapixels: float = 200.0) -> Image.Image:
+    """The picture as 8-bit grey (mode "L"), upright by its EXIF tag, transparency over white.
+
+    Takes png, jpg, webp, tiff, bmp in any colour mode and depth. Refuses anything else, and anything above the limit
+    before its pixels are decoded.
+    """
+    name = "the uploaded data" if isinstance(source, bytes) else str(source)
+    if isinstance(source, bytes) and not source:
+        raise InputError(f"{name} is empty (0 bytes); expected an image")
+    if not isinstance(source, bytes):
+        if not Path(source).is_file():
+            raise InputError(f"{name} does not exist or is not a file")
+        if Path(source).stat().st_size == 0:
+            raise InputError(f"{name} is empty (0 bytes); expected an image")
+    try:
+        with _open(source) as picture:
+            width, height = picture.size
+            if width * height > limit_megapixels * 1e6:
+                raise InputError(f"{name} has {width} x {height} pixels; the limit is {limit_megapixels:g} megapixels")
+            picture.load()
+            return grey(ImageOps.exif_transpose(picture))
+    except UnidentifiedImageError as error:
+        raise InputError(f"{name} is not an image of a known kind (png, jpg, webp, tiff, bmp)") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"{name} is damaged or cut off and cannot be decoded ({error})") from error
+
+
+def _open(source: str | Path | bytes) -> Image.Image:
+    Image.init()  # registers every reader; only the ones named here are let near untrusted bytes
+    formats = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
+    return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats)
+
+
+def grey(picture: Image.Image) -> Image.Image:
+    """Any mode -> "L": alpha laid over white, 16-bit and float scaled by their own range."""
+    if picture.mode.startswith("I") or picture.mode == "F":
+        values = np.asarray(picture, dtype=np.float64)
+        top = 65535.0 if values.max(initial=0) > 255 else 255.0
+        return Image.fromarray(np.clip(values * (255.0 / top), 0, 255).astype(np.uint8), "L")
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture).convert("L")
+    return picture.convert("L")
+
+
+def fit_height(line: Image.Image, frontend: HandwritingFrontend) -> Image.Image:
+    """The line scaled to `height_px`, aspect ratio kept, at least one column wide."""
+    width = max(1, round(line.width * frontend.height_px / line.height))
+    if width > frontend.limit_width_px:
+        raise InputError(
+            f"a picture of {line.width} x {line.height} pixels is too long for its height to be a line of writing; "
+            f"the limit is {frontend.limit_width_px // frontend.height_px} times as wide as high"
+        )
+    return line.resize((width, frontend.height_px), Image.Resampling.BILINEAR, reducing_gap=3.0)
+
+
+def features(line: Image.Image, frontend: HandwritingFrontend) -> Tensor:
+    """A grey line of height `height_px` -> (T = width, F = height) float32, paper at 0, ink at 1.
+
+    Contrast is normalised by percentiles: paper is the 70th (most of a line is paper), ink the 1st. A picture almost
+    without contrast is not blown up.
+    """
+    if line.height != frontend.height_px:
+        raise InputError(f"a line of {line.height} px came; the frontend expects {frontend.height_px} px (fit_height)")
+    values = np.asarray(line, dtype=np.float32)
+    ink, paper = np.percentile(values, [1, 70])
+    columns = np.clip((paper - values) / max(paper - ink, 32.0), -0.5, 1.5)
+    return torch.from_numpy(np.ascontiguousarray(columns.T, dtype=np.float32))

@@ -1,0 +1,82 @@
+"""Manifests: JSON lines, one sample a line.
+
+    {"audio": "a/b.opus", "text": "HELLO", "duration": 1.2, "speaker": "s1", "language": "en", "source": "x", "part": "tune"}
+
+`audio` or `image` is a path, absolute or relative to the manifest's folder. Keys that recog does not know are kept.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from recog.errors import ManifestError
+
+MEDIA = ("audio", "image")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One sample: where it lies, what it says, and whatever else its line tells."""
+
+    # Path as written in the manifest: the sample's name everywhere.
+    id: str
+    # Path to open.
+    path: Path
+    # "audio" or "image".
+    media: str
+    # Raw transcript, before any text rule.
+    text: str
+    # Seconds, where the manifest tells it.
+    duration: float | None = None
+    # The whole object of the line.
+    fields: dict[str, Any] = field(default_factory=dict, compare=False)
+
+
+def read(path: str | Path, part: str | None = None) -> list[Row]:
+    """All rows of a manifest, or those whose `part` is the given one. A malformed line is refused by its number."""
+    path = Path(path)
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(f"manifest {path} cannot be read as UTF-8 text: {error}") from error
+    rows = [
+        _parse(line, f"line {number} of {path}", path.parent) for number, line in enumerate(lines, 1) if line.strip()
+    ]
+    rows = [row for row in rows if part is None or row.fields.get("part") == part]
+    if not rows:
+        raise ManifestError(f"manifest {path} holds no row{f' with part {part!r}' if part else ''}")
+    return rows
+
+
+def _parse(line: str, where: str, folder: Path) -> Row:
+    try:
+        fields = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise ManifestError(f"{where} is not JSON: {error.msg} at column {error.colno}") from error
+    if not isinstance(fields, dict):
+        raise ManifestError(
+            f"{where} is a {type(fields).__name__}; expected an object with 'audio' or 'image' and 'text'"
+        )
+    media = [key for key in MEDIA if key in fields]
+    if len(media) != 1:
+        raise ManifestError(f"{where} has {len(media)} of the keys 'audio' and 'image'; expected exactly one")
+    name, text, duration = fields[media[0]], fields.get("text"), fields.get("duration")
+    if not isinstance(name, str) or not name:
+        raise ManifestError(f"{where}: {media[0]!r} is {name!r}; expected a path")
+    if not isinstance(text, str):
+        raise ManifestError(f"{where}: 'text' is {text!r}; expected a string")
+    if duration is not None and (isinstance(duration, bool) or not isinstance(duration, int | float) or duration < 0):
+        raise ManifestError(f"{where}: 'duration' is {duration!r}; expected seconds")
+    return Row(name, folder / name, media[0], text, duration, fields)
+
+
+def write(path: str | Path, rows: Iterable[dict[str, Any]]) -> int:
+    """Writes objects as a manifest, whole or not at all; gives the number of rows."""
+    path = Path(path)
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text("".join(lines), encoding="utf-8")
+    partial.replace(path)
+    return len(lines)

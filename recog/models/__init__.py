@@ -1,0 +1,1 @@
+"""Networks that map lengths: layers, the deep bidirectional stack, averaged weights."""

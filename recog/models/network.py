@@ -1,0 +1,166 @@
+"""The recogniser's network: convolutions, a deep bidirectional LSTM stack, log-probabilities for CTC.
+
+Lines of descent: deep BLSTM with CTC (Graves, Mohamed & Hinton 2013), convolutional front end and residual sums
+(Amodei 2016, Deep Speech 2), CTC at lower levels as a training aid (Lee & Watanabe 2021, intermediate CTC).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recog.errors import ConfigError
+from recog.models.layers import BidirectionalLSTM, Convolution, length_mask
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """The shape of a network. Features and symbols are not settings: they follow from frontend and alphabet."""
+
+    # Output channels of each convolution, from the input upwards.
+    channels: tuple[int, ...] = (32, 32)
+    # Stride of each convolution along the reading direction (time); their product is the total shortening.
+    strides_time: tuple[int, ...] = (2, 2)
+    # Stride of each convolution across the features (mel bands, pixel rows).
+    strides_features: tuple[int, ...] = (2, 2)
+    # Width of the linear map between convolutions and LSTM stack.
+    projection: int = 256
+    # Number of bidirectional LSTM layers.
+    layers: int = 4
+    # LSTM cells in each direction.
+    hidden: int = 256
+    # Frames that each LSTM layer reads and writes as one step; a layer of rate 2 takes half the steps and time.
+    rates: tuple[int, ...] = (1, 1, 1, 1)
+    # Dropout before every LSTM layer and before the output, 0 to 1.
+    dropout: float = 0.2
+    # Dropout of whole feature maps in the convolutions, 0 to 1.
+    dropout_convolution: float = 0.0
+    # Layers (0: after the convolutions) that carry a CTC head of their own during training.
+    auxiliary_layers: tuple[int, ...] = (0, 2)
+
+    def __post_init__(self) -> None:
+        if not len(self.channels) == len(self.strides_time) == len(self.strides_features):
+            raise ConfigError(
+                f"network: {len(self.channels)} channels, {len(self.strides_time)} strides_time and "
+                f"{len(self.strides_features)} strides_features; give each convolution one of each"
+            )
+        if len(self.rates) != self.layers:
+            raise ConfigError(f"network: {self.layers} layers but {len(self.rates)} rates; give each layer one")
+        if (
+            min(
+                (
+                    *self.rates,
+                    self.layers,
+                    self.hidden,
+                    self.projection,
+                    *self.channels,
+                    *self.strides_time,
+                    *self.strides_features,
+                )
+            )
+            < 1
+        ):
+            raise ConfigError("network: layers, hidden, projection, channels and strides must be at least 1")
+        for name in ("dropout", "dropout_convolution"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ConfigError(f"network.{name} is {getattr(self, name)}; expected 0 <= {name} < 1")
+        if any(not 0 <= layer < self.layers for layer in self.auxiliary_layers):
+            raise ConfigError(f"network.auxiliary_layers {self.auxiliary_layers} must lie in 0..{self.layers - 1}")
+
+
+@dataclass(frozen=True)
+class NetworkOutput:
+    """What a network says of a batch, all natural logarithms."""
+
+    # (B, T', S) float32 log-probabilities.
+    log_probs: Tensor
+    # (B,) true lengths in T'.
+    lengths: Tensor
+    # The same shape from each auxiliary head; empty unless asked for.
+    auxiliary: tuple[Tensor, ...] = ()
+
+
+class Network(nn.Module):
+    """Convolutions -> linear -> LSTM layers, each a residual step of the frame-wise stream -> symbols."""
+
+    def __init__(self, config: NetworkConfig, features: int, symbols: int) -> None:
+        super().__init__()
+        self.config, self.features, self.symbols = config, features, symbols
+        self.convolutions = nn.ModuleList()
+        channels, height = 1, features
+        for width, stride_time, stride_features in zip(
+            config.channels, config.strides_time, config.strides_features, strict=True
+        ):
+            self.convolutions.append(
+                Convolution(channels, width, (stride_time, stride_features), config.dropout_convolution)
+            )
+            channels, height = width, -(-height // stride_features)
+        self.project = nn.Linear(channels * height, config.projection)
+        self.project_norm = nn.LayerNorm(config.projection)
+        self.recurrent = nn.ModuleList(
+            RecurrentStep(config.projection, config.hidden, rate, config.dropout) for rate in config.rates
+        )
+        self.dropout = nn.Dropout(config.dropout)
+        self.output = nn.Linear(config.projection, symbols)
+        self.auxiliary = nn.ModuleDict(
+            {str(layer): nn.Linear(config.projection, symbols) for layer in config.auxiliary_layers}
+        )
+
+    def forward(self, x: Tensor, lengths: Tensor, auxiliary: bool = False) -> NetworkOutput:
+        """x (B, T, F) float, lengths (B,) -> NetworkOutput; T' = ceil(T / stride) for each convolution in turn."""
+        x, lengths = self.encode(x, lengths)
+        heads = []
+        for number, step in enumerate(self.recurrent):
+            if auxiliary and str(number) in self.auxiliary:
+                heads.append(log_softmax(self.auxiliary[str(number)](self.dropout(x))))
+            x = step(x, lengths)
+        return NetworkOutput(log_softmax(self.output(self.dropout(x))), lengths, tuple(heads))
+
+    def encode(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """The convolutional part: (B, T, F) -> (B, T', projection) and the new lengths."""
+        x = x[:, None].contiguous(memory_format=torch.channels_last)
+        for convolution in self.convolutions:
+            x, lengths = convolution(x, lengths)
+        x = x.permute(0, 2, 1, 3).flatten(2)  # (B, C, T', F') -> (B, T', C F')
+        return torch.relu(self.project_norm(self.project(x))), lengths
+
+    def map_lengths(self, lengths: Tensor) -> Tensor:
+        """Input lengths -> output lengths, without computing the rest."""
+        for convolution in self.convolutions:
+            lengths = convolution.map_lengths(lengths)
+        return lengths
+
+
+class RecurrentStep(nn.Module):
+    """x + LayerNorm(BLSTM(dropout(x))) on a stream (B, T, D).
+
+    With rate r > 1 the LSTM takes r neighbouring frames as one step and a linear map spreads its output over them
+    again: the recurrence, which is what costs time, is r times shorter, while the stream keeps its resolution
+    (after the subsampled layers of Graves 2012 and of Zipformer, Yao 2024).
+    """
+
+    def __init__(self, width: int, hidden: int, rate: int, dropout: float) -> None:
+        super().__init__()
+        self.rate = rate
+        self.dropout = nn.Dropout(dropout)
+        self.lstm = BidirectionalLSTM(rate * width, hidden)
+        self.spread = nn.Identity() if rate == 1 and 2 * hidden == width else nn.Linear(2 * hidden, rate * width)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        """(B, T, D), (B,) -> (B, T, D)."""
+        batch, steps, width = x.shape
+        y = self.dropout(x)
+        if self.rate > 1:
+            # Past its length a sequence must read as zeros: that is what it would find alone.
+            y = y * length_mask(lengths, steps)[:, :, None].to(y.dtype)
+            y = functional.pad(y, (0, 0, 0, -steps % self.rate)).reshape(batch, -1, self.rate * width)
+            lengths = torch.div(lengths + self.rate - 1, self.rate, rounding_mode="floor")
+        y = self.spread(self.lstm(y, lengths)).reshape(batch, -1, width)
+        return x + self.norm(y[:, :steps])
+
+
+def log_softmax(scores: Tensor) -> Tensor:
+    """Natural-log probabilities in float32 whatever the working precision: bf16 would blur the rare symbols."""
+    return torch.log_softmax(scores.float(), dim=-1)

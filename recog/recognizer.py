@@ -1,0 +1,86 @@
+"""Bundle + decoding options -> hypotheses. The only place where network and decoder meet."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recog import data, frontend
+from recog.audio import SpeechFrontend
+from recog.checkpoint import Bundle
+from recog.ctc.beam import beam_search
+from recog.ctc.greedy import greedy
+from recog.ctc.hypothesis import Hypothesis
+from recog.errors import ConfigError, InputError
+
+
+@dataclass(frozen=True)
+class DecodingOptions:
+    """How log-probabilities become text."""
+
+    # Prefixes kept by the beam search; 0 decodes greedily.
+    beam: int = 16
+    # Padded frames in a batch: memory grows with it.
+    batch_frames: int = 20000
+    # "cpu", "cuda", or "auto": a GPU where there is one.
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        if self.beam < 0 or self.batch_frames < 1 or self.device not in ("auto", "cpu", "cuda"):
+            raise ConfigError("decoding: beam must be >= 0, batch_frames >= 1, device 'auto', 'cpu' or 'cuda'")
+
+
+@dataclass(frozen=True)
+class Recognition:
+    """The text of one sample and where its characters stand."""
+
+    text: str
+    # One span for each character of the text, in frames of the network's output.
+    hypothesis: Hypothesis
+
+
+class Recognizer:
+    """Turns features into text; loads nothing, keeps no state between calls."""
+
+    def __init__(self, bundle: Bundle, options: DecodingOptions | None = None) -> None:
+        self.bundle, self.options = bundle, options or DecodingOptions()
+        wanted = self.options.device
+        if wanted == "cuda" and not torch.cuda.is_available():
+            raise ConfigError("decoding.device is 'cuda', but PyTorch finds no GPU here; use 'auto' or 'cpu'")
+        self.device = torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+        self.network = bundle.network.to(self.device)
+
+    @property
+    def step_size(self) -> float:
+        """What one output frame covers: seconds for speech, columns of the scaled line for handwriting."""
+        shortening = int(np.prod(self.bundle.network.config.strides_time))
+        unit = self.bundle.frontend.hop_seconds if isinstance(self.bundle.frontend, SpeechFrontend) else 1.0
+        return shortening * unit
+
+    def recognise(self, features: Sequence[Tensor]) -> list[Recognition]:
+        """Feature matrices (T, F) of any lengths -> a recognition of each, in the same order."""
+        found: dict[int, Recognition] = {}
+        for index, log_probs in self.log_probs(features):
+            hypothesis = beam_search(log_probs, self.options.beam) if self.options.beam else greedy(log_probs)
+            found[index] = Recognition(self.bundle.alphabet.decode(hypothesis.labels), hypothesis)
+        return [found[index] for index in range(len(features))]
+
+    @torch.inference_mode()
+    def log_probs(self, features: Sequence[Tensor]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yields (index, (T', S) natural-log probabilities), short samples first, each as if it had come alone."""
+        for matrix in features:
+            if matrix.ndim != 2 or matrix.shape[1] != self.bundle.frontend.features or not len(matrix):
+                raise InputError(
+                    f"features of shape {tuple(matrix.shape)} came; expected (T, {self.bundle.frontend.features})"
+                )
+        lengths = [len(matrix) for matrix in features]
+        order = sorted(range(len(features)), key=lengths.__getitem__)
+        for batch in data.cut(order, lengths, self.options.batch_frames):
+            padded = frontend.pad([features[index] for index in batch])
+            output = self.network(padded.x.to(self.device), padded.lengths.to(self.device))
+            log_probs = output.log_probs.cpu().numpy()
+            for row, index in enumerate(batch):
+                yield index, log_probs[row, : int(output.lengths[row])]
