@@ -195,3 +195,23 @@ def normalise(x: Tensor) -> Tensor:
     """(T, F) -> each column with mean 0 and variance 1 over the recording; a constant column becomes 0."""
     x = x - x.mean(dim=0)
     return x / x.square().mean(dim=0).sqrt().clamp_min(1e-3)
+
+
+def is_silent(waveform: Waveform, threshold: float = 1e-4) -> bool:
+    """Whether a waveform never rises above digital silence (-80 dB of full scale)."""
+    return bool(np.abs(waveform).max(initial=0.0) < threshold)
+
+
+def cut_at_pauses(waveform: Waveform, rate_hz: int, longest_seconds: float) -> list[slice]:
+    """Sample ranges that cover a waveform in order, none longer than asked; cut in the quietest 0.3 s of each last half."""
+    longest, window = round(longest_seconds * rate_hz), round(0.3 * rate_hz)
+    pieces, start = [], 0
+    while len(waveform) - start > longest:
+        first = start + longest // 2
+        energy = np.cumsum(np.square(waveform[first : start + longest], dtype=np.float64))
+        quietest = int(np.argmin(energy[window:] - energy[:-window]))
+        cut = first + quietest + window // 2
+        pieces.append(slice(start, cut))
+        start = cut
+    pieces.append(slice(start, len(waveform)))
+    return pieces

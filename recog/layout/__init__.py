@@ -1,0 +1,1 @@
+"""Page -> text lines in reading order."""
