@@ -20,6 +20,8 @@ class Pair:
     row: Row
     hypothesis: str
     failure: str = ""
+    # Length of the recording; 0 for handwriting and for rows that failed.
+    audio_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Evaluation:
     text_rule: str
     # Wall time of reading, features, network and decoding.
     seconds: float
-    # Sound recognised, in seconds; 0 for handwriting.
+    # Length of all recordings together; 0 for handwriting.
     audio_seconds: float
 
     @property
@@ -53,12 +55,17 @@ class Evaluation:
         """Over all rows."""
         return score(self.pairs, self.text_rule)
 
-    def scores_by(self, key: str) -> dict[str, Scores]:
-        """By a field of the manifest, such as "source"."""
-        groups: dict[str, list[Pair]] = defaultdict(list)
+    def groups(self, key: str) -> dict[str, "Evaluation"]:
+        """The same by a field of the manifest, such as "source"; time is shared out by sound, or else by rows."""
+        members: dict[str, list[Pair]] = defaultdict(list)
         for pair in self.pairs:
-            groups[str(pair.row.fields.get(key))].append(pair)
-        return {name: score(pairs, self.text_rule) for name, pairs in sorted(groups.items())}
+            members[str(pair.row.fields.get(key))].append(pair)
+        return {name: self._share(pairs) for name, pairs in sorted(members.items())}
+
+    def _share(self, pairs: Sequence[Pair]) -> "Evaluation":
+        sound = sum(pair.audio_seconds for pair in pairs)
+        share = sound / self.audio_seconds if self.audio_seconds else len(pairs) / len(self.pairs)
+        return Evaluation(tuple(pairs), self.text_rule, self.seconds * share, sound)
 
     def worst(self, count: int) -> list[tuple[Pair, float]]:
         """The rows with the most character errors, and their CER."""
@@ -96,7 +103,8 @@ def evaluate(
 ) -> Evaluation:
     """Recognises every row, `chunk` files at a time, similar lengths together; `progress` is told how many are done."""
     started = time.perf_counter()
-    bundle, found, seconds = recognizer.bundle, {}, 0.0
+    bundle, found = recognizer.bundle, {}
+    hop_seconds = bundle.frontend.hop_seconds if isinstance(bundle.frontend, SpeechFrontend) else 0.0
     order = sorted(range(len(rows)), key=lambda index: rows[index].duration or 0.0)
     for first in range(0, len(order), chunk):
         features, readable = [], []
@@ -106,11 +114,9 @@ def evaluate(
                 readable.append(index)
             except RecogError as error:
                 found[index] = Pair(rows[index], "", str(error))
-        for index, recognition in zip(readable, recognizer.recognise(features), strict=True):
-            found[index] = Pair(rows[index], recognition.text)
-        if isinstance(bundle.frontend, SpeechFrontend):
-            seconds += sum(len(matrix) for matrix in features) * bundle.frontend.hop_seconds
+        for index, matrix, recognition in zip(readable, features, recognizer.recognise(features), strict=True):
+            found[index] = Pair(rows[index], recognition.text, audio_seconds=(len(matrix) - 1) * hop_seconds)
         if progress:
             progress(min(chunk, len(order) - first))
     pairs = tuple(found[index] for index in range(len(rows)))
-    return Evaluation(pairs, bundle.text_rule, time.perf_counter() - started, seconds)
+    return Evaluation(pairs, bundle.text_rule, time.perf_counter() - started, sum(p.audio_seconds for p in pairs))

@@ -1,6 +1,9 @@
 """Trains a recogniser from a preset and two manifests. See `recog train --help`."""
 
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from pipelines.cli import main
 

@@ -1,0 +1,11 @@
+# Each target sets up what it needs (a virtual environment in .venv) and is quick the second time.
+# Without make, e.g. on Windows: python -m recog app, python -m recog test
+PYTHON ?= python3
+
+.PHONY: app test clean
+app:
+	$(PYTHON) -m recog app
+test:
+	$(PYTHON) -m recog test
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
