@@ -1,0 +1,25 @@
+"""One decorator for inner loops: compiled where numba is installed, plain Python with the same results where it is not."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+F = TypeVar("F", bound=Callable[..., object])
+
+try:
+    from numba import njit
+except ImportError:
+    HAVE_NUMBA = False
+
+    def compiled(function: F) -> F:
+        """The function itself: numba is not installed."""
+        return function
+
+else:
+    HAVE_NUMBA = True
+
+    def compiled(function: F) -> F:
+        """The function compiled at its first call and kept on disk; `.py_func` is the plain Python one.
+
+        It releases the interpreter lock, so threads run side by side, and keeps strict floating-point rules.
+        """
+        return njit(cache=True, nogil=True, fastmath=False)(function)  # type: ignore[no-any-return]
