@@ -1,0 +1,182 @@
+"""Corpora -> manifests: find the kind's files, leave out what is unfit and say so, split off dev, write."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from recog import manifest
+from recog.corpora import folder, librispeech, lines, shards, toy
+from recog.corpora.found import Found, Sample
+from recog.corpora.split import ONE_IN, in_parts, split
+from recog.errors import ConfigError, ManifestError
+
+KINDS: dict[str, str] = {
+    "shards": "data folder of tar shards and manifests (speech/ and hand/, or one of them): unpacked and sifted",
+    "folder": "recordings (wav flac ogg opus mp3 webm m4a aac mp4) with a .txt of the same name beside each",
+    "lines": "line images (name.png, name.nrm.png, name.bin.png) with name.gt.txt beside each",
+    "librispeech": "LibriSpeech's layout: SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt, in subset folders or without",
+    "toy": "generated whistled words and drawn lines, no source needed (write - for it): trains in two minutes",
+}
+# So many names of what was left out are told for each reason.
+NAMED = 3
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `prepare` has left on the disk, and what it had to leave out."""
+
+    # Manifest -> its rows, those of an earlier run with the same content included.
+    manifests: dict[Path, int]
+    # Reason -> how many samples or files.
+    left_out: dict[str, int]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """All that will be written, known before anything is."""
+
+    # Rows of each manifest.
+    manifests: dict[Path, list[dict[str, Any]]] = field(default_factory=dict)
+    # Reason -> names.
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+    # Media to bring about first: shards to unpack, files to draw.
+    work: list[Callable[[], None]] = field(default_factory=list)
+
+
+def prepare(kind: str, source: Path | None, out: Path, *, force: bool = False) -> Prepared:
+    """Makes the manifests of a corpus below `out`, and its media where they must be unpacked or drawn.
+
+    `kind` is one of KINDS; `source` is the corpus (for "toy": None or "-"). What is left out is told on stderr.
+    Refuses an unknown kind, a source with nothing usable, and, unless forced, to replace a manifest of other content.
+    """
+    if kind not in KINDS:
+        raise ConfigError(f"corpus kind {kind!r} is unknown; choose one of {', '.join(KINDS)}")
+    if (kind == "toy") != (source is None or str(source) == "-"):
+        expected = "needs no source; write -" if kind == "toy" else "needs a source, the folder that holds the corpus"
+        raise ConfigError(f"corpus kind {kind!r} {expected} (got {source})")
+    plan = _PLANNERS[kind](source or Path("-"), out)
+    new = {path: rows for path, rows in plan.manifests.items() if not _holds(path, rows)}
+    taken = [path for path in new if path.exists()]
+    if taken and not force:
+        raise ManifestError(
+            f"{taken[0]} exists with other content; nothing was changed: name another folder, or allow it with --force"
+        )
+    for work in plan.work:
+        work()
+    for path, rows in new.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if rows:
+            manifest.write(path, rows)
+        else:
+            path.unlink(missing_ok=True)  # the earlier corpus had more: its rows must not be taken for this one's
+    counts = {path: len(rows) for path, rows in plan.manifests.items() if rows}
+    _tell(counts, plan.left_out)
+    return Prepared(counts, {reason: len(names) for reason, names in plan.left_out.items()})
+
+
+def _holds(path: Path, rows: list[dict[str, Any]]) -> bool:
+    """Whether a manifest already says just this; no rows are said by no file."""
+    try:
+        written = path.read_text(encoding="utf-8")
+        return [json.loads(line) for line in written.split("\n") if line.strip()] == rows
+    except FileNotFoundError:
+        return not rows
+    except (UnicodeDecodeError, json.JSONDecodeError):
+        return False
+
+
+def _tell(counts: dict[Path, int], left_out: dict[str, list[str]]) -> None:
+    for path, count in counts.items():
+        print(f"{path}: {count} rows", file=sys.stderr)
+    for reason, names in left_out.items():
+        more = ", ..." if len(names) > NAMED else ""
+        print(f"left out: {len(names)} with {reason}: {', '.join(names[:NAMED])}{more}", file=sys.stderr)
+
+
+def _plan_shards(source: Path, out: Path) -> _Plan:
+    plan = _Plan()
+    for room in shards.rooms(source):
+        inside, target = shards.contents(room.shards), out / room.name
+        for path in room.manifests:
+            found = shards.sift(path, inside)
+            if found.samples:
+                plan.manifests[target / path.name.removeprefix("lines-")] = [sample.row for sample in found.samples]
+            for reason, names in found.left_out.items():
+                plan.left_out.setdefault(f"{reason} ({room.name}/{path.name})", []).extend(names)
+
+        def unpack(room: shards.Room = room, target: Path = target, total: int = len(inside)) -> None:
+            shards.unpack(room.shards, target, total)
+
+        plan.work.append(unpack)
+    if not plan.manifests:
+        raise ManifestError(f"{source}: the shards hold none of the files that the manifests beside them name")
+    return plan
+
+
+def _plan_folder(source: Path, out: Path) -> _Plan:
+    return _with_dev(folder.read(source, out), out)
+
+
+def _plan_lines(source: Path, out: Path) -> _Plan:
+    return _with_dev(lines.read(source, out), out)
+
+
+def _plan_librispeech(source: Path, out: Path) -> _Plan:
+    """One subset is split; of several, each gets its manifest, and dev-* and test-* stay out of train.jsonl."""
+    found = librispeech.read(source, out)
+    subsets: dict[str, list[Sample]] = {}
+    for sample in found.samples:
+        subsets.setdefault(sample.row["source"], []).append(sample)
+    if len(subsets) == 1:
+        return _with_dev(found, out)
+    official = {"dev": Found(), "test": Found(), "train": Found()}
+    for name, samples in subsets.items():
+        official[next((use for use in ("dev", "test") if name.startswith(use)), "train")].samples.extend(samples)
+    if official["dev"].samples:
+        dev = in_parts([sample.row for sample in official["dev"].samples])
+        plan = _Plan(
+            {out / "train.jsonl": [sample.row for sample in official["train"].samples], out / "dev.jsonl": dev}
+        )
+    else:
+        plan = _with_dev(official["train"], out)
+    for name, samples in subsets.items():
+        plan.manifests[out / f"{name}.jsonl"] = [sample.row for sample in samples]
+    plan.left_out.update(found.left_out)
+    return plan
+
+
+def _plan_toy(_source: Path, out: Path) -> _Plan:
+    plan = _Plan()
+    for name, samples in (("speech", toy.speech()), ("hand", toy.handwriting())):
+        total = toy.TRAIN_ROWS + toy.DEV_ROWS
+        drawn = list(tqdm(samples, f"drawing {name}", total, unit="sample", mininterval=0.5))
+        for file, rows in toy.manifests([sample.row for sample in drawn]).items():
+            plan.manifests[out / name / file] = rows
+
+        def write(drawn: list[toy.Drawn] = drawn, target: Path = out / name) -> None:
+            for sample in drawn:
+                toy.write(sample, target)
+
+        plan.work.append(write)
+    return plan
+
+
+def _with_dev(found: Found, out: Path) -> _Plan:
+    parts = split(found.samples)
+    if not parts.dev:
+        print(f"{len(found.samples)} samples are too few to spare any for dev (from {ONE_IN} on)", file=sys.stderr)
+    return _Plan({out / "train.jsonl": parts.train, out / "dev.jsonl": parts.dev}, found.left_out)
+
+
+_PLANNERS: dict[str, Callable[[Path, Path], _Plan]] = {
+    "shards": _plan_shards,
+    "folder": _plan_folder,
+    "lines": _plan_lines,
+    "librispeech": _plan_librispeech,
+    "toy": _plan_toy,
+}

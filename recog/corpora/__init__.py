@@ -1,0 +1,1 @@
+"""Importers: one file for each layout in which corpora come, all towards the same manifests."""
