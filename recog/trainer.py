@@ -14,7 +14,8 @@ from torch import Tensor
 
 from recog import checkpoint, data, frontend
 from recog.checkpoint import Bundle
-from recog.ctc.loss import ctc_loss, required_frames
+from recog.ctc.align import required_frames
+from recog.ctc.loss import ctc_loss
 from recog.data import DataConfig, Example, Samples
 from recog.errors import ConfigError, TrainingError
 from recog.evaluation import Scores, evaluate

@@ -70,7 +70,7 @@ def spell_wave(text: str, rate_hz: int = 8000) -> Waveform:
 def draw_line(text: str, size: int = 18, ink: int = 20, paper: int = 240, margin: int = 4) -> Image.Image:
     """A grey picture of one line in Pillow's own font, `size` pixels a letter, a margin around."""
     font = ImageFont.load_default(size)
-    left, top, right, bottom = font.getbbox(text or " ")
+    left, _, right, _ = font.getbbox(text or " ")
     # Lines have one height whatever their letters are, as if cut from ruled paper.
     ascent, descent = font.getmetrics()  # type: ignore[union-attr]
     picture = Image.new("L", (round(right - left) + 2 * margin, ascent + descent + 2 * margin), paper)

@@ -16,7 +16,7 @@ def greedy(log_probs: NDArray[np.float32]) -> Hypothesis:
     path = log_probs.argmax(axis=1)
     best = log_probs.max(axis=1)
     starts = np.flatnonzero(np.diff(path, prepend=-1))
-    ends = np.append(starts[1:], len(path))
+    ends = np.flatnonzero(np.diff(path, append=-1)) + 1
     labels, spans = [], []
     for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
         if path[start] != BLANK:
