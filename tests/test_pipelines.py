@@ -1,0 +1,170 @@
+"""Recordings and pictures to text through trained tiny bundles: the text, the times, the boxes, the refusals."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import SPOKEN_TEXTS, TINY_SPEECH, WRITTEN_TEXTS, draw_line, spell_wave
+from PIL import Image
+
+from pipelines import HandwritingPipeline, SpeechPipeline, speech
+from pipelines.transcription import default_bundle, transcribe
+from recog.audio import cut_at_pauses, is_silent
+from recog.errors import CheckpointError, ConfigError, InputError
+from recog.recognizer import DecodingOptions
+
+GREEDY = DecodingOptions(beam=0)
+
+
+@pytest.fixture(scope="module", params=[0, 8], ids=["greedy", "beam"])
+def speaker(request: pytest.FixtureRequest, trained_speech_bundle: Path) -> SpeechPipeline:
+    return SpeechPipeline.load(trained_speech_bundle, DecodingOptions(beam=request.param))
+
+
+@pytest.fixture(scope="module", params=[0, 8], ids=["greedy", "beam"])
+def reader(request: pytest.FixtureRequest, trained_handwriting_bundle: Path) -> HandwritingPipeline:
+    return HandwritingPipeline.load(trained_handwriting_bundle, DecodingOptions(beam=request.param))
+
+
+def test_a_recording_to_text_from_path_and_bytes(speaker: SpeechPipeline, tmp_path: Path) -> None:
+    path = tmp_path / "said.wav"
+    for text in SPOKEN_TEXTS:
+        soundfile.write(path, spell_wave(text, TINY_SPEECH.rate_hz), TINY_SPEECH.rate_hz)
+        assert speaker(path).text == text
+        assert speaker(path.read_bytes()) == speaker(path)
+
+
+def test_word_times_are_where_the_word_was_said(speaker: SpeechPipeline, tmp_path: Path) -> None:
+    # "dab c": 0.04 s gap, then per letter 0.08 s tone + 0.04 s gap; the space is silent for as long.
+    path = tmp_path / "said.wav"
+    soundfile.write(path, spell_wave("dab c", TINY_SPEECH.rate_hz), TINY_SPEECH.rate_hz)
+    first, second = speaker(path).words
+    assert (first.text, second.text) == ("dab", "c")
+    assert first.start == pytest.approx(0.04, abs=0.08)
+    assert second.start == pytest.approx(0.04 + 4 * 0.12, abs=0.1)
+    assert 0 <= first.start < first.end <= second.start < second.end <= speaker(path).duration
+
+
+def test_a_long_recording_is_cut_at_pauses_and_keeps_its_times(
+    speaker: SpeechPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speech, "LONGEST_SECONDS", 1.5)
+    pause = np.zeros(TINY_SPEECH.rate_hz // 2, np.float32)
+    said = [*SPOKEN_TEXTS, *SPOKEN_TEXTS]
+    pieces = [part for text in said for part in (spell_wave(text, TINY_SPEECH.rate_hz), pause)]
+    path = tmp_path / "long.flac"
+    soundfile.write(path, np.concatenate(pieces), TINY_SPEECH.rate_hz)
+    transcript = speaker(path)
+    words = transcript.words
+    assert [word.start for word in words] == sorted(word.start for word in words)
+    assert all(one.end <= two.start + 1e-9 for one, two in itertools.pairwise(words))
+    last = words[-1]
+    assert transcript.duration - 0.5 - 0.7 < last.end <= transcript.duration
+    # Normalisation over another stretch than in training may change a letter of so small a network, not the whole.
+    assert len(transcript.text) == pytest.approx(len(" ".join(said)), rel=0.1)
+
+
+def test_silence_gives_an_empty_transcript(speaker: SpeechPipeline, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "silent.wav", np.zeros(16000, np.float32), 8000)
+    transcript = speaker(tmp_path / "silent.wav")
+    assert (transcript.text, transcript.words, transcript.duration) == ("", (), 2.0)
+
+
+def test_pieces_cover_the_recording_and_cut_in_the_quiet() -> None:
+    wave = np.ones(10_000, np.float32)
+    wave[6_000:6_500] = 0
+    pieces = cut_at_pauses(wave, 1000, 8.0)
+    assert next((piece.start, piece.stop) for piece in pieces)[0] == 0
+    assert pieces[-1].stop == 10_000
+    assert all(one.stop == two.start for one, two in itertools.pairwise(pieces))
+    assert 6_000 <= pieces[0].stop <= 6_500
+    assert is_silent(wave[6_000:6_500])
+    assert not is_silent(wave[6_000:6_501])
+
+
+def test_a_line_to_text(reader: HandwritingPipeline, tmp_path: Path) -> None:
+    for text in WRITTEN_TEXTS:
+        draw_line(text).save(tmp_path / "line.png")
+        transcript = reader(tmp_path / "line.png")
+        assert transcript.text == text
+        assert reader((tmp_path / "line.png").read_bytes()) == transcript
+
+
+def test_word_boxes_lie_over_the_words(reader: HandwritingPipeline, tmp_path: Path) -> None:
+    line = draw_line("a pal")
+    line.save(tmp_path / "line.png")
+    first, second = reader(tmp_path / "line.png").words
+    # Columns of ink, parted at the widest gap.
+    columns = np.flatnonzero((np.asarray(line) < 128).any(axis=0))
+    gap = int(np.argmax(np.diff(columns)))
+    assert (first.text, second.text) == ("a", "pal")
+    assert first.box[0] <= columns[gap] and first.box[2] <= columns[gap + 1] + 8
+    assert columns[gap] < second.box[2] and second.box[0] >= columns[gap] - 8
+    assert (first.box[1], first.box[3]) == (0, line.height)
+
+
+def test_a_page_gives_its_lines_in_order(reader: HandwritingPipeline, tmp_path: Path) -> None:
+    page = Image.new("L", (260, 60 * 6), 240)
+    for number, text in enumerate(WRITTEN_TEXTS[:4]):
+        page.paste(draw_line(text, size=36), (30, 60 * number + 50))
+    page.save(tmp_path / "page.jpg", quality=95)
+    transcript = reader(tmp_path / "page.jpg")
+    assert len(transcript.lines) == 4
+    assert transcript.text == "\n".join(line.text for line in transcript.lines)
+    tops = [line.box[1] for line in transcript.lines]
+    assert tops == sorted(tops)
+    for line in transcript.lines:
+        for word in line.words:
+            assert line.box[0] - 1 <= word.box[0] < word.box[2] <= line.box[2] + 1
+
+
+def test_an_empty_page_gives_an_empty_transcript(reader: HandwritingPipeline, tmp_path: Path) -> None:
+    Image.new("L", (400, 500), 250).save(tmp_path / "page.png")
+    transcript = reader(tmp_path / "page.png")
+    assert (transcript.text, transcript.lines, transcript.width, transcript.height) == ("", (), 400, 500)
+
+
+def test_the_wrong_kind_of_bundle_is_refused(trained_speech_bundle: Path, trained_handwriting_bundle: Path) -> None:
+    with pytest.raises(ConfigError, match="needs a speech bundle"):
+        SpeechPipeline.load(trained_handwriting_bundle)
+    with pytest.raises(ConfigError, match="needs a handwriting bundle"):
+        HandwritingPipeline.load(trained_speech_bundle)
+
+
+def test_a_bad_file_costs_only_itself(trained_speech_bundle: Path, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.wav", tmp_path / "bad.wav"
+    soundfile.write(good, spell_wave("abcd"), 8000)
+    bad.write_text("this is no sound\n")
+    outcomes = list(transcribe([bad, good, tmp_path / "none.wav"], trained_speech_bundle, GREEDY))
+    assert [outcome.transcript is None for outcome in outcomes] == [True, False, True]
+    assert "bad.wav" in outcomes[0].failure and "none.wav does not exist" in outcomes[2].failure
+    assert outcomes[1].transcript is not None and outcomes[1].transcript.text == "abcd"
+
+
+def test_a_missing_bundle_ends_the_run_at_once(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="is not a bundle"):
+        list(transcribe([tmp_path / "x.wav"], tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize(
+    ("name", "bundle"),
+    [("a.JPG", "handwriting-latin"), ("a.webp", "handwriting-latin"), ("a.mp4", "speech-en"), ("a", "speech-en")],
+)
+def test_the_bundle_follows_the_suffix(name: str, bundle: str) -> None:
+    assert default_bundle(Path(name)) == bundle
+
+
+@pytest.mark.parametrize("size", [(1, 1), (10_000, 3), (3, 10_000), (1, 10_000)])
+def test_odd_pictures_are_read_or_refused_in_a_sentence(
+    reader: HandwritingPipeline, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    values = np.random.default_rng(0).integers(0, 255, size[::-1], dtype=np.uint8)
+    Image.fromarray(values).save(tmp_path / "odd.png")
+    try:
+        transcript = reader(tmp_path / "odd.png")
+    except InputError as error:
+        assert "limit" in str(error)
+    else:
+        assert (transcript.width, transcript.height) == size
