@@ -1,7 +1,7 @@
 """One decorator for inner loops: compiled where numba is installed, plain Python with the same results where it is not."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, cast
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -22,4 +22,4 @@ else:
 
         It releases the interpreter lock, so threads run side by side, and keeps strict floating-point rules.
         """
-        return njit(cache=True, nogil=True, fastmath=False)(function)  # type: ignore[no-any-return]
+        return cast(F, njit(cache=True, nogil=True, fastmath=False)(function))

@@ -27,3 +27,7 @@ class CheckpointError(RecogError):
 
 class TrainingError(RecogError):
     """A training run that cannot go on: no usable rows, or gradients that stay non-finite."""
+
+
+class LanguageModelError(RecogError):
+    """A language model that is damaged, cannot be trained from this text, or does not fit its use."""
