@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from pipelines.card import training_card
 from recog import checkpoint, config, manifest, text
 from recog.alphabet import Alphabet
 from recog.audio import SpeechFrontend
@@ -102,7 +103,10 @@ def train(
     _tell(samples, network, len(rows))
     (out / "settings.json").write_text(json.dumps(asdict(training), indent=2) + "\n", encoding="utf-8")
     bundle = Bundle(training.name, network, training.frontend, alphabet, training.text_rule, provenance)
-    return fit(bundle, samples, dev, training.fit, training.data, out, resume)
+    fitted = fit(bundle, samples, dev, training.fit, training.data, out, resume)
+    card = training_card(fitted, samples.rows, dev, asdict(training))
+    (out / "best" / "card.md").write_text(card, encoding="utf-8")
+    return fitted
 
 
 def _check_media(rows: Sequence[manifest.Row], frontend: Frontend) -> None:
