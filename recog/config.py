@@ -3,6 +3,7 @@
 import dataclasses
 import difflib
 import json
+import math
 import tomllib
 import types
 import typing
@@ -27,6 +28,8 @@ def load(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         key, equals, value = override.partition("=")
         if not equals:
             raise ConfigError(f"override {override!r} has no '='; write a.b=value")
+        if not all(key.strip().split(".")):
+            raise ConfigError(f"override {override!r} names no setting before its '='; write a.b=value")
         _set(settings, key.strip(), _value(value.strip()), override)
     return settings
 
@@ -75,6 +78,8 @@ def _convert(expected: Any, value: Any, where: str) -> Any:
         return {key: _convert(arguments[1], item, where) for key, item in value.items()}
     if expected is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
+    if expected is float and isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"setting {where} is {json.dumps(value)}; expected a finite number")
     if origin is None and isinstance(expected, type) and type(value) is expected:
         return value
     raise ConfigError(

@@ -6,6 +6,7 @@
 """
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,7 +39,8 @@ def read(path: str | Path, part: str | None = None) -> list[Row]:
     """All rows of a manifest, or those whose `part` is the given one. A malformed line is refused by its number."""
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # A text may hold U+2028 or U+0085, at which splitlines would cut its row in two.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise ManifestError(f"manifest {path} cannot be read as UTF-8 text: {error}") from error
     rows = [
@@ -67,9 +69,15 @@ def _parse(line: str, where: str, folder: Path) -> Row:
         raise ManifestError(f"{where}: {media[0]!r} is {name!r}; expected a path")
     if not isinstance(text, str):
         raise ManifestError(f"{where}: 'text' is {text!r}; expected a string")
-    if duration is not None and (isinstance(duration, bool) or not isinstance(duration, int | float) or duration < 0):
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ManifestError(f"{where}: 'text' holds half a surrogate pair, which is no character; write it whole")
+    if duration is not None and not _is_seconds(duration):
         raise ManifestError(f"{where}: 'duration' is {duration!r}; expected seconds")
     return Row(name, folder / name, media[0], text, duration, fields)
+
+
+def _is_seconds(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
 
 
 def write(path: str | Path, rows: Iterable[dict[str, Any]]) -> int:

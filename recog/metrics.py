@@ -66,7 +66,10 @@ def interval(counts: Sequence[Counts], groups: Sequence[str], seed: int = 0, dra
     """95 % bootstrap interval of the corpus rate, drawing whole groups (speakers, writers) with replacement.
 
     Rows of one speaker are alike, so drawing rows alone would give intervals that are too narrow (Bisani & Ney 2004).
+    Nothing at all gives 0 to 0.
     """
+    if not counts:
+        return 0.0, 0.0
     names = {name: number for number, name in enumerate(dict.fromkeys(groups))}
     edits, units = np.zeros(len(names)), np.zeros(len(names))
     for count, group in zip(counts, groups, strict=True):
