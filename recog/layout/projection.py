@@ -97,8 +97,10 @@ def ink_mask(page: Image.Image) -> Mask:
     grey = np.asarray(page, dtype=np.float32)
     tiny = page.resize((max(1, page.width // 8), max(1, page.height // 8)), Image.Resampling.BOX)
     paper = tiny.filter(ImageFilter.MaxFilter(9)).filter(ImageFilter.GaussianBlur(6)).resize(page.size)
-    contrast: Array = np.clip(1 - grey / np.maximum(np.asarray(paper, dtype=np.float32), 1), 0, 1).astype(np.float32)
-    ink: Mask = contrast > max(0.15, _otsu(contrast))
+    brightness = np.maximum(np.asarray(paper, dtype=np.float32), 1)
+    contrast: Array = np.clip(1 - grey / brightness, 0, 1).astype(np.float32)
+    # Ink is also darker by a dozen grey values: on nearly black paper noise alone would pass for contrast.
+    ink: Mask = (contrast > max(0.15, _otsu(contrast))) & (brightness - grey > 12)
     labels, _ = ndimage.label(ink, structure=np.ones((3, 3)))
     for number, where in enumerate(ndimage.find_objects(labels), start=1):
         high, wide = where[0].stop - where[0].start, where[1].stop - where[1].start
