@@ -11,11 +11,11 @@ from torch import Tensor
 
 from recog import augment as augmentation
 from recog import frontend as frontends
-from recog import text
+from recog import image, text
 from recog.alphabet import Alphabet
 from recog.audio import SpeechFrontend
 from recog.augment import HandwritingAugment, SpeechAugment
-from recog.errors import ConfigError, InputError, TrainingError
+from recog.errors import ConfigError, TrainingError
 from recog.frontend import Decoded, Frontend
 from recog.manifest import Row
 
@@ -150,11 +150,8 @@ def length(row: Row, frontend: Frontend) -> int:
         if seconds is None:
             seconds = len(frontends.decode(row.path, frontend)) / frontend.rate_hz  # type: ignore[arg-type]
         return 1 + round(seconds / frontend.hop_seconds)
-    try:
-        with Image.open(row.path) as picture:
-            return max(1, round(picture.width * frontend.height_px / picture.height))
-    except OSError as error:
-        raise InputError(f"{row.path} cannot be opened as an image ({error})") from error
+    width, height = image.upright_size(row.path)
+    return max(1, round(width * frontend.height_px / height))
 
 
 def cut(order: Sequence[int], lengths: Sequence[int], frames: int) -> list[list[int]]:

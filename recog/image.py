@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from recog.errors import ConfigError, InputError
@@ -31,7 +31,7 @@ class HandwritingFrontend:
         return self.height_px
 
 
-def read(source: str | Path | bytes, limit_megapixels: float = 200.0) -> Image.Image:
+def read(source: str | Path | bytes, limit_megapixels: float = 150.0) -> Image.Image:
     """The picture as 8-bit grey (mode "L"), upright by its EXIF tag, transparency over white.
 
     Takes png, jpg, webp, tiff, bmp in any colour mode and depth. Refuses anything else, and anything above the limit
@@ -54,7 +54,9 @@ def read(source: str | Path | bytes, limit_megapixels: float = 200.0) -> Image.I
             return grey(ImageOps.exif_transpose(picture))
     except UnidentifiedImageError as error:
         raise InputError(f"{name} is not an image of a known kind (png, jpg, webp, tiff, bmp)") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Image.DecompressionBombError as error:  # Pillow's own limit, 179 megapixels, stands before ours
+        raise InputError(f"{name} has too many pixels; the limit is {limit_megapixels:g} megapixels") from error
+    except (OSError, ValueError, SyntaxError) as error:
         raise InputError(f"{name} is damaged or cut off and cannot be decoded ({error})") from error
 
 
@@ -65,16 +67,29 @@ def _open(source: str | Path | bytes) -> Image.Image:
 
 
 def grey(picture: Image.Image) -> Image.Image:
-    """Any mode -> "L": alpha laid over white, 16-bit and float scaled by their own range."""
+    """Any mode -> "L": alpha laid over white, 16-bit scaled from 0..65535, float and 32-bit from the range they fit."""
     if picture.mode.startswith("I") or picture.mode == "F":
-        values = np.asarray(picture, dtype=np.float64)
-        top = 65535.0 if values.max(initial=0) > 255 else 255.0
-        return Image.fromarray(np.clip(values * (255.0 / top), 0, 255).astype(np.uint8), "L")
-    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        values = np.nan_to_num(np.asarray(picture, dtype=np.float64))
+        most = values.max(initial=0)
+        ranges = (65535.0,) if picture.mode.startswith("I;16") else (1.0, 255.0, 65535.0)
+        top = next((top for top in ranges if most <= top), most)
+        return Image.fromarray(np.clip(np.round(values * (255.0 / top)), 0, 255).astype(np.uint8), "L")
+    if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(white, picture).convert("L")
     return picture.convert("L")
+
+
+def upright_size(path: Path) -> tuple[int, int]:
+    """Width and height in pixels that `read` would give, from the header alone."""
+    try:
+        with _open(path) as picture:
+            width, height = picture.size
+            turned = picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise InputError(f"{path} cannot be opened as an image ({error})") from error
+    return (height, width) if turned else (width, height)
 
 
 def fit_height(line: Image.Image, frontend: HandwritingFrontend) -> Image.Image:
