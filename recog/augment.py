@@ -7,6 +7,7 @@ from PIL import Image, ImageFilter
 from torch import Tensor
 
 from recog.audio import SpeechFrontend
+from recog.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,10 @@ class Masking:
     # First epoch that masks, counted from 0: a network that knows nothing yet learns faster unmasked.
     from_epoch: int = 0
 
+    def __post_init__(self) -> None:
+        if min(self.feature_masks, self.feature_width, self.time_every, self.time_width, self.from_epoch) < 0:
+            raise ConfigError("augment.masking: no number may be below 0")
+
 
 @dataclass(frozen=True)
 class SpeechAugment:
@@ -32,6 +37,10 @@ class SpeechAugment:
     # Vocal tract factor drawn from 1 - warp .. 1 + warp: the mel corners move (Jaitly & Hinton 2013).
     warp: float = 0.0
     masking: Masking = Masking()
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.tempo < 0.9 and 0 <= self.warp < 0.9):
+            raise ConfigError(f"augment: tempo {self.tempo} and warp {self.warp} must lie in 0..0.9, 0.9 not included")
 
 
 @dataclass(frozen=True)
@@ -53,6 +62,15 @@ class HandwritingAugment:
     noise: float = 0.0
     noise_level: float = 12.0
     masking: Masking = Masking()
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.stretch < 0.9 or not 0 <= self.rotation < 45:
+            raise ConfigError("augment: expected 0 <= stretch < 0.9 and 0 <= rotation < 45 degrees")
+        for name in ("stroke", "blur", "noise"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"augment.{name} is {getattr(self, name)}; a chance lies in 0..1")
+        if min(self.slant, self.elastic, self.noise_level) < 0:
+            raise ConfigError("augment: slant, elastic and noise_level must not be below 0")
 
 
 def vary_voice(frontend: SpeechFrontend, augment: SpeechAugment, random: np.random.Generator) -> SpeechFrontend:
