@@ -59,6 +59,8 @@ def prepare(kind: str, source: Path | None, out: Path, *, force: bool = False) -
     if (kind == "toy") != (source is None or str(source) == "-"):
         expected = "needs no source; write -" if kind == "toy" else "needs a source, the folder that holds the corpus"
         raise ConfigError(f"corpus kind {kind!r} {expected} (got {source})")
+    if out.exists() and not out.is_dir():
+        raise ManifestError(f"{out} is a file; name a folder for the manifests")
     plan = _PLANNERS[kind](source or Path("-"), out)
     new = {path: rows for path, rows in plan.manifests.items() if not _holds(path, rows)}
     taken = [path for path in new if path.exists()]
@@ -66,14 +68,13 @@ def prepare(kind: str, source: Path | None, out: Path, *, force: bool = False) -
         raise ManifestError(
             f"{taken[0]} exists with other content; nothing was changed: name another folder, or allow it with --force"
         )
-    for work in plan.work:
-        work()
-    for path, rows in new.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if rows:
-            manifest.write(path, rows)
-        else:
-            path.unlink(missing_ok=True)  # the earlier corpus had more: its rows must not be taken for this one's
+    try:
+        for work in plan.work:
+            work()
+        for path, rows in new.items():
+            _replace(path, rows)
+    except OSError as error:
+        raise ManifestError(f"{error.filename or out} cannot be written: {error.strerror}") from error
     counts = {path: len(rows) for path, rows in plan.manifests.items() if rows}
     _tell(counts, plan.left_out)
     return Prepared(counts, {reason: len(names) for reason, names in plan.left_out.items()})
@@ -86,8 +87,16 @@ def _holds(path: Path, rows: list[dict[str, Any]]) -> bool:
         return [json.loads(line) for line in written.split("\n") if line.strip()] == rows
     except FileNotFoundError:
         return not rows
-    except (UnicodeDecodeError, json.JSONDecodeError):
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError):
         return False
+
+
+def _replace(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if rows:
+        manifest.write(path, rows)
+    else:
+        path.unlink(missing_ok=True)  # the earlier corpus had more: its rows must not be taken for this one's
 
 
 def _tell(counts: dict[Path, int], left_out: dict[str, list[str]]) -> None:
@@ -95,13 +104,16 @@ def _tell(counts: dict[Path, int], left_out: dict[str, list[str]]) -> None:
         print(f"{path}: {count} rows", file=sys.stderr)
     for reason, names in left_out.items():
         more = ", ..." if len(names) > NAMED else ""
-        print(f"left out: {len(names)} with {reason}: {', '.join(names[:NAMED])}{more}", file=sys.stderr)
+        print(f"left out: {len(names)} x {reason}: {', '.join(names[:NAMED])}{more}", file=sys.stderr)
 
 
 def _plan_shards(source: Path, out: Path) -> _Plan:
     plan = _Plan()
     for room in shards.rooms(source):
-        inside, target = shards.contents(room.shards), out / room.name
+        target = out / room.name
+        if target.resolve() == room.shards[0].parent.resolve():
+            raise ManifestError(f"{target} holds the shards themselves; name another folder to unpack into")
+        inside = shards.contents(room.shards)
         for path in room.manifests:
             found = shards.sift(path, inside)
             if found.samples:
@@ -145,7 +157,8 @@ def _plan_librispeech(source: Path, out: Path) -> _Plan:
     else:
         plan = _with_dev(official["train"], out)
     for name, samples in subsets.items():
-        plan.manifests[out / f"{name}.jsonl"] = [sample.row for sample in samples]
+        # A subset called just "dev" must not take the place of the rows with a part.
+        plan.manifests.setdefault(out / f"{name}.jsonl", [sample.row for sample in samples])
     plan.left_out.update(found.left_out)
     return plan
 
@@ -168,7 +181,7 @@ def _plan_toy(_source: Path, out: Path) -> _Plan:
 
 def _with_dev(found: Found, out: Path) -> _Plan:
     parts = split(found.samples)
-    if not parts.dev:
+    if found.samples and not parts.dev:
         print(f"{len(found.samples)} samples are too few to spare any for dev (from {ONE_IN} on)", file=sys.stderr)
     return _Plan({out / "train.jsonl": parts.train, out / "dev.jsonl": parts.dev}, found.left_out)
 

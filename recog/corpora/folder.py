@@ -11,10 +11,10 @@ from recog.errors import InputError
 
 def read(source: Path, base: Path) -> Found:
     """a.wav + a.txt, in any depth -> samples for a manifest in the folder `base`. Refuses a source without one."""
-    files = walk(source)
+    found = Found()
+    files = walk(source, found)
     recordings = [path for path in files if path.suffix.lower() in duration.SUFFIXES]
     texts = {path for path in files if path.suffix == ".txt"}
-    found = Found()
     for path in tqdm(recordings, "recordings", unit="file", mininterval=0.5):
         name = path.relative_to(source)
         if path.with_suffix(".txt") not in texts:
@@ -28,7 +28,7 @@ def read(source: Path, base: Path) -> Found:
         except InputError:
             found.leave_out("unreadable recording", name.as_posix())
             continue
-        row = {"audio": written_path(path, base), "text": text, "duration": length, "source": source.absolute().name}
+        row = {"audio": written_path(path, base), "text": text, "duration": length, "source": source.resolve().name}
         # One text read from two formats of one recording must not stand on both sides of the split.
         found.samples.append(Sample(name.with_suffix("").as_posix(), row))
     spoken = {path.with_suffix(".txt") for path in recordings}

@@ -44,8 +44,8 @@ def transcript(path: Path, found: Found, name: str) -> str:
     """The text of a UTF-8 file with white space collapsed; "" after noting in `found` that there is none to be had."""
     try:
         text = " ".join(path.read_text(encoding="utf-8-sig").split())
-    except UnicodeDecodeError:
-        found.leave_out("text that is not UTF-8", name)
+    except (OSError, UnicodeDecodeError):
+        found.leave_out("text that cannot be read as UTF-8", name)
         return ""
     if not text:
         found.leave_out("empty text", name)
@@ -58,8 +58,18 @@ def written_path(path: Path, base: Path) -> str:
     return whole.relative_to(base).as_posix() if whole.is_relative_to(base) else str(whole)
 
 
-def walk(source: Path) -> list[Path]:
-    """All files below a folder, in the order of their names. Refuses what is not a folder."""
+def walk(source: Path, found: Found) -> list[Path]:
+    """All files below a folder, in the order of their names; those that no manifest can name are noted in `found`.
+
+    Refuses what is not a folder.
+    """
     if not source.is_dir():
         raise ManifestError(f"{source} is not a folder; name the folder that holds the corpus")
-    return sorted(path for path in source.rglob("*") if path.is_file())
+    files = []
+    for path in sorted(source.rglob("*")):
+        shown = str(path).encode(errors="backslashreplace").decode()
+        if shown != str(path):  # bytes of another encoding, as old archives leave them
+            found.leave_out("a file name that is not UTF-8", shown)
+        elif path.is_file():
+            files.append(path)
+    return files

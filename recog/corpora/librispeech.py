@@ -17,17 +17,17 @@ def read(source: Path, base: Path) -> Found:
     Where speakers lie right in the source, the source is the subset.
     Refuses a source without a single utterance that has both its line and its recording.
     """
-    files = walk(source)
+    found = Found()
+    files = walk(source, found)
     recordings = {path.with_suffix(""): path for path in files if path.suffix.lower() in duration.SUFFIXES}
     chapters = [path for path in files if path.name.endswith(TEXTS)]
-    found = Found()
     for chapter in tqdm(chapters, "chapters", unit="chapter", mininterval=0.5):
         try:
             lines = chapter.read_text(encoding="utf-8-sig").split("\n")
-        except UnicodeDecodeError:
-            found.leave_out("text that is not UTF-8", chapter.relative_to(source).as_posix())
+        except (OSError, UnicodeDecodeError):
+            found.leave_out("text that cannot be read as UTF-8", chapter.relative_to(source).as_posix())
             continue
-        subset = chapter.relative_to(source).parent.parent.parent.name or source.absolute().name
+        subset = chapter.relative_to(source).parent.parent.parent.name or source.resolve().name
         for line in filter(None, map(str.strip, lines)):
             utterance, _, text = line.partition(" ")
             path = recordings.pop(chapter.with_name(utterance), None)

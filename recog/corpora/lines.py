@@ -19,10 +19,12 @@ def read(source: Path, base: Path) -> Found:
 
     Every picture is decoded once, so that a damaged one is met here. Refuses a source without a sample.
     """
-    files = walk(source)
+    found = Found()
+    files = walk(source, found)
     texts = [path for path in files if path.name.endswith(TEXT)]
-    pictures = {path for path in files if path.suffix.lower() in SUFFIXES}
-    found, explained = Found(), set[Path]()
+    # Under its name with a lower-case suffix: scanners write .PNG and .TIF too.
+    pictures = {path.with_suffix(path.suffix.lower()): path for path in files if path.suffix.lower() in SUFFIXES}
+    explained = set[Path]()
     for path in tqdm(texts, "lines", unit="line", mininterval=0.5):
         stem = path.with_name(path.name.removesuffix(TEXT))
         name = stem.relative_to(source).as_posix()
@@ -39,13 +41,14 @@ def read(source: Path, base: Path) -> Found:
         except InputError:
             found.leave_out("unreadable image", mine[0].relative_to(source).as_posix())
             continue
-        row = {"image": written_path(mine[0], base), "text": text, "source": source.absolute().name}
+        row = {"image": written_path(mine[0], base), "text": text, "source": source.resolve().name}
         found.samples.append(Sample(name, row))
-    for path in sorted(pictures - explained):
+    for path in sorted(set(pictures.values()) - explained):
         found.leave_out("no .gt.txt beside the image", path.relative_to(source).as_posix())
     return found.usable("line images (name.png, name.nrm.png, name.bin.png) with name.gt.txt beside each", source)
 
 
-def _pictures(stem: Path, pictures: set[Path]) -> list[Path]:
+def _pictures(stem: Path, pictures: dict[Path, Path]) -> list[Path]:
+    """The pictures of one line, best first."""
     named = [stem.with_name(stem.name + variant + suffix) for variant in VARIANTS for suffix in SUFFIXES]
-    return [path for path in named if path in pictures]
+    return [pictures[path] for path in named if path in pictures]

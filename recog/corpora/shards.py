@@ -88,6 +88,8 @@ def _safe_name(member: tarfile.TarInfo, shard: Path) -> str:
         wrong = "has an absolute path"
     elif ".." in name.parts or not name.parts:
         wrong = "leaves the folder"
+    elif not member.name.isprintable():
+        wrong = "has a name with control characters"
     elif member.size > LIMIT_BYTES:
         wrong = f"has {member.size} bytes, more than the limit of {LIMIT_BYTES}"
     if wrong:

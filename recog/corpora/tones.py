@@ -16,7 +16,7 @@ RATE_HZ = 16000
 class Voice:
     """How somebody whistles."""
 
-    # Factor on every tone: 0.94 to 1.06 keeps the letters apart.
+    # Factor on every tone: 0.9 to 1.1 keeps the letters apart.
     pitch: float
     # Length of a letter or of the gap between words.
     letter_seconds: float
@@ -26,7 +26,7 @@ class Voice:
 
 def voice(random: np.random.Generator) -> Voice:
     """A voice drawn at random."""
-    return Voice(random.uniform(0.94, 1.06), random.uniform(0.09, 0.15), random.uniform(0.02, 0.3))
+    return Voice(random.uniform(0.9, 1.1), random.uniform(0.06, 0.12), random.uniform(0.2, 2.0))
 
 
 def whistle(text: str, voice: Voice, random: np.random.Generator) -> NDArray[np.int16]:
@@ -34,11 +34,11 @@ def whistle(text: str, voice: Voice, random: np.random.Generator) -> NDArray[np.
     edge = np.zeros(round(0.1 * RATE_HZ))
     pieces = [edge]
     for character in text:
-        length = round(voice.letter_seconds * random.uniform(0.85, 1.15) * RATE_HZ)
-        pieces.append(_chord(character, length, voice.pitch, random))
+        length = round(voice.letter_seconds * random.uniform(0.8, 1.2) * RATE_HZ)
+        pieces.append(_chord(character, length, voice.pitch * random.uniform(0.96, 1.04), random))
     clean = np.concatenate([*pieces, edge])
     noisy = clean + random.normal(0, voice.noise, clean.size)
-    loudness = random.uniform(0.1, 0.3)  # far from clipping: chord and noise rarely exceed 3
+    loudness = random.uniform(0.05, 0.15)  # far from clipping: chord and noise hardly ever exceed 6
     return np.clip(noisy * loudness * 32767, -32768, 32767).astype(np.int16)
 
 
@@ -47,7 +47,7 @@ def _chord(character: str, length: int, pitch: float, random: np.random.Generato
         return np.zeros(length)
     row, column = divmod(LETTERS.index(character), len(HIGH_HZ))
     phase = 2 * np.pi * np.arange(length) / RATE_HZ * pitch
-    # A Hann window parts the letters, so that a double letter can be heard as two.
+    # A Hann window parts the letters.
     window = np.hanning(length)
     low, high = (np.sin(phase * hz + random.uniform(0, 2 * np.pi)) for hz in (LOW_HZ[row], HIGH_HZ[column]))
     return np.asarray(window * (low + high), dtype=np.float64)
