@@ -1,17 +1,38 @@
 """What a training run tells: one line for people on stderr and one JSON line in the run folder, every N updates."""
 
 import json
+import math
 import sys
 import time
-from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from recog.audio import SpeechFrontend
 from recog.checkpoint import Bundle
-from recog.data import Example
 from recog.evaluation import Scores
+from recog.metrics import Counts, total
 from recog.trainstate import TrainState
+
+
+@dataclass(frozen=True)
+class Update:
+    """What one update tells."""
+
+    # Loss in nats a label; infinite where the gradient was not finite and the update was thrown away.
+    loss: float
+    # Character errors of a few samples of the batch, greedy.
+    characters: Counts
+    # Share of frames whose likeliest symbol is blank.
+    blank: float
+    samples: int
+    # True input frames of the batch.
+    frames: int
+
+    @property
+    def finite(self) -> bool:
+        """Whether the weights have moved."""
+        return math.isfinite(self.loss)
 
 
 class RunLog:
@@ -21,9 +42,7 @@ class RunLog:
         self.path, self.every = path, every
         front = bundle.frontend
         self._hours_per_frame = front.hop_seconds / 3600 if isinstance(front, SpeechFrontend) else 0.0
-        self._losses: list[float] = []
-        self._blanks: list[float] = []
-        self._frames = self._samples = 0
+        self._updates: list[Update] = []
         self._since = time.monotonic()
         self._left_out: set[str] = set()
 
@@ -33,25 +52,23 @@ class RunLog:
             self._left_out.add(name)
             self._write({"left_out": name, "frames": frames, "required": required})
 
-    def update(
-        self, state: TrainState, loss: float, blank: float, examples: Sequence[Example], done: float, rate: float
-    ) -> None:
-        """Takes in one update and, every N of them, prints a line."""
-        self._losses.append(loss)
-        self._blanks.append(blank)
-        self._frames += sum(len(example.features) for example in examples)
-        self._samples += len(examples)
-        if len(self._losses) < self.every:
+    def update(self, state: TrainState, update: Update, done: float, rate: float) -> None:
+        """Takes in one update and, every N of them, prints a line. `done` is the share of the run, 0 to 1."""
+        self._updates.append(update)
+        if len(self._updates) < self.every:
             return
         seconds = time.monotonic() - self._since
-        count = len(self._losses)
-        amount = self._frames * self._hours_per_frame if self._hours_per_frame else self._samples
-        line = {
+        finite = [one for one in self._updates if one.finite]
+        count = max(1, len(finite))
+        frames, samples = sum(one.frames for one in self._updates), sum(one.samples for one in self._updates)
+        amount = frames * self._hours_per_frame if self._hours_per_frame else samples
+        line: dict[str, Any] = {
             "update": state.updates,
             "epoch": state.epoch,
             "done": round(done, 4),
-            "loss": round(sum(self._losses) / count, 4),
-            "blank": round(sum(self._blanks) / count, 4),
+            "loss": round(sum(one.loss for one in finite) / count, 4),
+            "cer": round(total([one.characters for one in finite]).rate, 4),
+            "blank": round(sum(one.blank for one in finite) / count, 4),
             "rate": round(rate, 7),
             "per_hour": round(amount / seconds * 3600, 1),
             "unit": "hours of audio" if self._hours_per_frame else "lines",
@@ -63,12 +80,12 @@ class RunLog:
         self._write(line)
         print(
             f"update {line['update']}  epoch {line['epoch']}  {100 * done:.1f} %  loss {line['loss']:.3f}  "
-            f"blank {100 * sum(self._blanks) / count:.0f} %  rate {rate:.2e}  {line['per_hour']:.0f} {line['unit']}/h  "
-            f"{line['minutes']:.1f} min, {line['minutes_left']} left",
+            f"CER {100 * line['cer']:.1f} %  blank {100 * line['blank']:.0f} %  rate {rate:.2e}  "
+            f"{line['per_hour']:.0f} {line['unit']}/h  {line['minutes']:.1f} min, {line['minutes_left']} left",
             file=sys.stderr,
             flush=True,
         )
-        self._losses, self._blanks, self._frames, self._samples = [], [], 0, 0
+        self._updates = []
         self._since = time.monotonic()
 
     def evaluation(self, state: TrainState, epoch: int, scores: Scores) -> None:

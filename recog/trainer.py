@@ -5,24 +5,29 @@ Recipe and lines of descent: AdamW (Loshchilov 2019), warm-up, flat, cosine; CTC
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from recog import checkpoint, data, frontend
+from recog.alphabet import BLANK, Alphabet
 from recog.checkpoint import Bundle
 from recog.ctc.align import required_frames
+from recog.ctc.greedy import greedy
 from recog.ctc.loss import ctc_loss
 from recog.data import DataConfig, Example, Samples
 from recog.errors import ConfigError, TrainingError
 from recog.evaluation import Scores, evaluate
 from recog.manifest import Row
+from recog.metrics import Counts, character_counts, total
 from recog.models.average import Average
+from recog.models.layers import length_mask
+from recog.models.network import NetworkOutput
 from recog.recognizer import DecodingOptions, Recognizer
-from recog.runlog import RunLog
+from recog.runlog import RunLog, Update
 from recog.trainstate import StopRequest, TrainState
 
 
@@ -106,16 +111,18 @@ def fit(
         batches = samples.epoch(epoch, config.seed, batching)
         for number in range(state.batch, len(batches)):
             done = progress(epoch + number / len(batches), state.minutes, config)
+            if done >= 1:
+                break  # the clock has run out within the epoch
             for group in optimiser.param_groups:
                 group["lr"] = rate(done, state.updates, config)
             examples = fitting(data.examples(samples, batches[number], epoch, config.seed), bundle, log)
             if not examples:
                 continue
-            loss, blank = step(network, optimiser, examples, config, device)
-            if math.isfinite(loss):
+            update = step(bundle, optimiser, examples, config, device)
+            if update.finite:
                 average.update(network)
-            state.advance(epoch, number + 1, math.isfinite(loss), config.patience_bad)
-            log.update(state, loss, blank, examples, done, optimiser.param_groups[0]["lr"])
+            state.advance(epoch, number + 1, update.finite, config.patience_bad)
+            log.update(state, update, done, optimiser.param_groups[0]["lr"])
             if stop.requested or state.due(config.save_minutes):
                 state.save()
             if stop.requested:
@@ -148,10 +155,10 @@ def rate(done: float, updates: int, config: FitConfig) -> float:
     return config.peak_rate * share * min(1.0, (updates + 1) / max(1, config.warmup_steps))
 
 
-def fitting(examples: Sequence[Example] | object, bundle: Bundle, log: RunLog) -> list[Example]:
+def fitting(examples: Iterable[Example], bundle: Bundle, log: RunLog) -> list[Example]:
     """The examples whose target fits into the network's output frames; the others are counted and named in the log."""
     kept = []
-    for example in examples:  # type: ignore[attr-defined]
+    for example in examples:
         frames = int(bundle.network.map_lengths(torch.tensor([len(example.features)])))
         if required_frames(example.target) <= frames:
             kept.append(example)
@@ -161,20 +168,20 @@ def fitting(examples: Sequence[Example] | object, bundle: Bundle, log: RunLog) -
 
 
 def step(
-    network: torch.nn.Module,
+    bundle: Bundle,
     optimiser: torch.optim.Optimizer,
     examples: Sequence[Example],
     config: FitConfig,
     device: torch.device,
-) -> tuple[float, float]:
-    """One update. Gives the loss per label and the share of frames whose likeliest symbol is blank.
+) -> Update:
+    """One update of the bundle's network on a batch of examples.
 
-    A gradient that is not finite is thrown away and reported as a loss of infinity.
+    A gradient that is not finite is thrown away and reported as an update with an infinite loss.
     """
     batch = frontend.pad([example.features for example in examples])
     x, lengths = batch.x.to(device), batch.lengths.to(device)
     with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
-        output = network(x, lengths, auxiliary=True)
+        output = bundle.network(x, lengths, auxiliary=True)
     targets, ids = [example.target for example in examples], [example.id for example in examples]
     labels = sum(len(target) for target in targets)
     loss = ctc_loss(output.log_probs, output.lengths, targets, ids).sum() / labels
@@ -183,18 +190,30 @@ def step(
         both = both + config.auxiliary_weight * ctc_loss(log_probs, output.lengths, targets, ids).sum() / labels
     optimiser.zero_grad()
     both.backward()
-    norm = torch.nn.utils.clip_grad_norm_(network.parameters(), config.clip)
+    norm = torch.nn.utils.clip_grad_norm_(bundle.network.parameters(), config.clip)
     if not torch.isfinite(norm):
-        return math.inf, 0.0
+        return Update(math.inf, Counts(), 0.0, len(examples), int(lengths.sum()))
     optimiser.step()
-    return loss.item(), blank_share(output.log_probs, output.lengths)
+    blank = blank_share(output.log_probs, output.lengths)
+    return Update(loss.item(), glance(bundle.alphabet, output, targets), blank, len(examples), int(lengths.sum()))
 
 
 def blank_share(log_probs: Tensor, lengths: Tensor) -> float:
     """Of all true frames, the share whose likeliest symbol is blank: 1 means an empty output."""
-    blank = (log_probs.argmax(dim=2) == 0).float()
-    inside = torch.arange(blank.shape[1], device=blank.device) < lengths[:, None]
-    return float((blank * inside).sum() / inside.sum())
+    blank = (log_probs.argmax(dim=2) == BLANK).float()
+    return float((blank * length_mask(lengths, blank.shape[1])).sum() / lengths.sum())
+
+
+def glance(alphabet: Alphabet, output: NetworkOutput, targets: Sequence[Sequence[int]], count: int = 4) -> Counts:
+    """Character errors of the first few samples of a training batch, greedy: an impression, at no cost to speak of."""
+    log_probs = output.log_probs[:count].detach().float().cpu().numpy()
+    found = [greedy(matrix[:length]).labels for matrix, length in zip(log_probs, output.lengths.tolist(), strict=False)]
+    return total(
+        [
+            character_counts(alphabet.decode(target), alphabet.decode(labels))
+            for target, labels in zip(targets, found, strict=False)
+        ]
+    )
 
 
 def evaluate_average(bundle: Bundle, average: Average, dev: Sequence[Row]) -> Scores:
@@ -225,8 +244,3 @@ def save_average(bundle: Bundle, average: Average, folder: Path, state: TrainSta
         checkpoint.save(
             Bundle(bundle.name, bundle.network, bundle.frontend, bundle.alphabet, bundle.text_rule, provenance), folder
         )
-
-
-def described(config: FitConfig) -> dict[str, object]:
-    """The settings as plain values for the card."""
-    return asdict(config)
