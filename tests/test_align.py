@@ -31,6 +31,13 @@ def test_best_of_all_alignments(steps: int, seed: int) -> None:
             assert span.confidence == pytest.approx(float(np.exp(log_probs[span.start : span.end, label].max())))
 
 
+def test_texts_of_more_than_63_labels() -> None:
+    # One frame for each label leaves one alignment; its states go beyond what int8 holds.
+    labels = tuple(1 + number % 2 for number in range(100))
+    found = align(oracles.random_log_probs(100, 3, seed=0), labels)
+    assert [(span.start, span.end) for span in found] == [(number, number + 1) for number in range(100)]
+
+
 def test_a_repeat_is_parted_by_a_blank() -> None:
     log_probs = oracles.random_log_probs(4, 2, seed=0)
     first, second = align(log_probs, (1, 1))

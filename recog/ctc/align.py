@@ -47,7 +47,7 @@ def align(log_probs: NDArray[np.float32], labels: Sequence[int]) -> tuple[Span, 
     path = np.empty(len(emissions), dtype=int)
     for step in range(len(emissions) - 1, -1, -1):
         path[step] = state
-        state -= came_from[step, state]
+        state -= int(came_from[step, state])  # as int8 it could not be taken from a state above 127
     spans = []
     for number, label in enumerate(labels):
         frames = np.flatnonzero(path == 2 * number + 1)
