@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.alphabet import BLANK
+from recog.compile import compiled
 from recog.ctc.hypothesis import Span
 from recog.errors import InputError
 
@@ -19,8 +20,8 @@ def required_frames(labels: Sequence[int]) -> int:
 def align(log_probs: NDArray[np.float32], labels: Sequence[int]) -> tuple[Span, ...]:
     """(T, S) natural-log probabilities and label numbers -> the frames of each label, in order, never overlapping.
 
-    A label's confidence is its highest posterior within its frames. Refuses labels that need more frames than T, and
-    labels that the probabilities rule out.
+    A label's confidence is its highest posterior within its frames. Takes T * (2U + 1) bytes for U labels.
+    Refuses labels that need more frames than T, and labels that the probabilities rule out.
     """
     if not labels:
         return ()
@@ -28,29 +29,47 @@ def align(log_probs: NDArray[np.float32], labels: Sequence[int]) -> tuple[Span, 
         raise InputError(f"{len(labels)} labels do not fit into {len(log_probs)} frames")
     states = np.full(2 * len(labels) + 1, BLANK)
     states[1::2] = labels
-    # A path may skip the blank between two labels unless they are equal.
-    skip = np.zeros(len(states), dtype=bool)
-    skip[3::2] = states[3::2] != states[1:-2:2]
-    emissions = log_probs[:, states].astype(np.float64)
-    score = np.full(len(states), -np.inf)
-    score[:2] = emissions[0, :2]
-    came_from = np.zeros(emissions.shape, dtype=np.int8)
-    for step in range(1, len(emissions)):
-        one = np.concatenate(([-np.inf], score[:-1]))
-        two = np.where(skip, np.concatenate(([-np.inf, -np.inf], score[:-2])), -np.inf)
-        choices = np.stack([score, one, two])
-        came_from[step] = choices.argmax(axis=0)
-        score = choices.max(axis=0) + emissions[step]
-    state = len(states) - 1 if score[-1] >= score[-2] else len(states) - 2
-    if not np.isfinite(score[state]):
+    path = np.zeros(len(log_probs), np.int64)
+    if not best_path(np.ascontiguousarray(log_probs, np.float32), states, path):
         raise InputError(f"every alignment of these {len(labels)} labels has probability 0")
-    path = np.empty(len(emissions), dtype=int)
-    for step in range(len(emissions) - 1, -1, -1):
+    starts = np.searchsorted(path, np.arange(1, len(states), 2)).tolist()
+    ends = np.searchsorted(path, np.arange(1, len(states), 2), side="right").tolist()
+    on_path = np.exp(log_probs[np.arange(len(path)), states[path]])
+    # Blanks between two labels' frames take no part: reduceat's odd segments are thrown away.
+    highest = np.maximum.reduceat(np.append(on_path, 0.0), np.ravel(np.column_stack([starts, ends])))[::2].tolist()
+    return tuple(Span(*found) for found in zip(starts, ends, highest, strict=True))
+
+
+@compiled
+def best_path(log_probs: NDArray[np.float32], states: NDArray[np.int64], path: NDArray[np.int64]) -> bool:
+    """Fills `path` (T,) with the state of every frame; states (2U + 1,) are the labels with blanks around each.
+
+    False where no path of probability above 0 exists. Of equal paths it takes the one that moves later.
+    """
+    frames, count = log_probs.shape[0], states.shape[0]
+    came_from = np.zeros((frames, count), np.int8)
+    scores = np.full(count + 2, -np.inf)  # two states that never hold anything stand before the first
+    previous = np.full(count + 2, -np.inf)
+    scores[2], scores[3] = log_probs[0, states[0]], log_probs[0, states[1]]
+    for step in range(1, frames):
+        scores, previous = previous, scores
+        # States that are too far from the beginning or the end to lie on a whole path.
+        low, high = max(0, count - 2 * (frames - step)), min(count, 2 * step + 2)
+        if low:
+            scores[low + 1] = scores[low] = -np.inf
+        for state in range(low, high):
+            best, source = previous[state + 2], 0
+            if previous[state + 1] > best:
+                best, source = previous[state + 1], 1
+            # The blank between two labels may be skipped unless they are equal.
+            if state & 1 and state > 1 and states[state] != states[state - 2] and previous[state] > best:
+                best, source = previous[state], 2
+            scores[state + 2] = best + log_probs[step, states[state]]
+            came_from[step, state] = source
+    state = count - 1 if scores[count + 1] >= scores[count] else count - 2
+    if not scores[state + 2] > -np.inf:
+        return False
+    for step in range(frames - 1, -1, -1):
         path[step] = state
-        state -= int(came_from[step, state])  # as int8 it could not be taken from a state above 127
-    spans = []
-    for number, label in enumerate(labels):
-        frames = np.flatnonzero(path == 2 * number + 1)
-        start, end = int(frames[0]), int(frames[-1]) + 1
-        spans.append(Span(start, end, float(np.exp(log_probs[start:end, label].max()))))
-    return tuple(spans)
+        state -= came_from[step, state]
+    return True
