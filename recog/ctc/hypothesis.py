@@ -28,11 +28,25 @@ class Hypothesis:
 
 def check_log_probs(log_probs: NDArray[np.float32]) -> None:
     """Refuses anything but a (T, S) matrix whose rows are natural-log probabilities that sum to 1 within 1e-3."""
-    if log_probs.ndim != 2 or log_probs.shape[1] < 2:
-        raise InputError(f"expected log-probabilities of shape (T, S) with S >= 2, got {log_probs.shape}")
-    sums = np.exp(log_probs).sum(axis=1)
-    if not np.all(np.abs(sums - 1) <= 1e-3):  # NaN fails the comparison too
-        row = int(np.flatnonzero(~(np.abs(sums - 1) <= 1e-3))[0])
+    probabilities(log_probs)
+
+
+def probabilities(log_probs: NDArray[np.float32], symbols: int | None = None) -> NDArray[np.float64]:
+    """(T, S) natural-log probabilities -> probabilities.
+
+    Refuses anything but a matrix with S >= 2 (or S = `symbols`) whose rows sum to 1 within 1e-3.
+    """
+    if log_probs.ndim != 2 or log_probs.shape[1] < 2 or symbols not in (None, log_probs.shape[1]):
+        wanted = "S >= 2" if symbols is None else f"S = {symbols}"
+        raise InputError(f"expected log-probabilities of shape (T, S) with {wanted}, got {log_probs.shape}")
+    # Row by row in memory, as compiled code wants it; a sum past the largest float is no sum to 1 either.
+    with np.errstate(over="ignore"):
+        found = np.exp(log_probs, dtype=np.float64, order="C")
+    sums = found.sum(axis=1)
+    good = np.abs(sums - 1) <= 1e-3  # NaN fails the comparison too
+    if not good.all():
+        row = int(np.flatnonzero(~good)[0])
         raise InputError(
             f"row {row} of the log-probabilities sums to {sums[row]:.4f} instead of 1; apply log_softmax first"
         )
+    return found

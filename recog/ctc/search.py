@@ -1,0 +1,341 @@
+"""CTC prefix beam search (Graves 2012, section 7.5.3; Hannun 2014): its arrays and compiled steps. No language model.
+
+A prefix is a node of a tree: its parent, its last label. The beam holds the likeliest prefixes ("entries"), each with
+the probability of its alignments that end in blank and of those that end in its last label. Probabilities are not
+logarithms but float64 that are scaled up by an exact power of two when they grow small, so the inner loops only add
+and multiply; an entry 600 nats behind the best is lost. Blank is symbol 0.
+
+A frame goes through four steps: every entry stays (`stay`), is extended by each likely symbol (`extend`), the best
+are chosen (`choose`), and become the next entries (`commit`). The fusion with language models (`recog.ctc.fusion`)
+has its own `extend` and shares the rest.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog.alphabet import BLANK
+from recog.compile import compiled
+
+# Columns of `Search.nodes`. The root is node 0, its parent and label are -1.
+PARENT, LABEL, CHILD, SIBLING, SLOT, WORD, LEXICON, STATE, CHARACTERS, HOT = range(10)
+COLUMNS = 10
+# Columns of `Search.candidates`: entry, label, word that ends, place in the lexicon.
+CANDIDATE_COLUMNS = 4
+# Places in `Search.counts`; FRAME counts from 1, N_TIES are the entries that may equal the floor.
+N_NODES, N_ENTRIES, FRAME, N_CANDIDATES, N_SYMBOLS, N_TIES = range(6)
+# Places in `Search.values`: log of the factor divided out so far, least mass worth keeping, best mass.
+LOG_SCALE, FLOOR, BEST = range(3)
+# Masses are multiplied by 2 ** LIFT when the best falls below 2 ** -LIFT.
+LIFT = 100
+# A node's word when no word ends there.
+NO_WORD = -1
+
+
+class Limits(NamedTuple):
+    """How far a search looks."""
+
+    # Most entries that a frame leaves.
+    beam: int
+    # A symbol below this probability in a frame extends nothing, unless it is the frame's best.
+    least_probability: float
+    # An entry below this part of the frame's best entry is dropped.
+    least_part: float
+    # The symbol whose repetition counts as one even across a blank, or -1.
+    space: int
+
+
+class Search(NamedTuple):
+    """All arrays of one search; the compiled steps change them in place."""
+
+    # (capacity, COLUMNS) the prefix tree.
+    nodes: NDArray[np.int32]
+    # (capacity,) what the language models made of a node's last step, as a factor.
+    factors: NDArray[np.float64]
+    # (beam,) node of each entry, and the same being prepared for the next frame.
+    entries: NDArray[np.int32]
+    next_entries: NDArray[np.int32]
+    # (beam,) probability of an entry's alignments that end in blank, and of those that end in its label.
+    blanks: NDArray[np.float64]
+    repeats: NDArray[np.float64]
+    # (beam,) the same after staying for one more frame.
+    stayed_blanks: NDArray[np.float64]
+    stayed_repeats: NDArray[np.float64]
+    # (beam, S) the last frame in which this extension of an entry was found to be an entry itself.
+    taken: NDArray[np.int32]
+    # (room,) extensions: their mass, factor, and (entry, label, word, place in the lexicon).
+    candidate_masses: NDArray[np.float64]
+    candidate_factors: NDArray[np.float64]
+    candidates: NDArray[np.int32]
+    # (beam + room,) space for choosing.
+    scratch: NDArray[np.float64]
+    # (S,) the symbols of a frame that may extend.
+    symbols: NDArray[np.int32]
+    counts: NDArray[np.int64]
+    values: NDArray[np.float64]
+
+
+def new_search(beam: int, symbols: int, capacity: int = 4096) -> Search:
+    """A search before its first frame: one entry, the empty prefix."""
+    room = 4 * beam + 2 * symbols
+    capacity = max(capacity, 2 * beam + 2)
+    search = Search(
+        nodes=np.zeros((capacity, COLUMNS), np.int32),
+        factors=np.ones(capacity),
+        entries=np.zeros(beam, np.int32),
+        next_entries=np.zeros(beam, np.int32),
+        blanks=np.zeros(beam),
+        repeats=np.zeros(beam),
+        stayed_blanks=np.zeros(beam),
+        stayed_repeats=np.zeros(beam),
+        taken=np.zeros((beam, symbols), np.int32),
+        candidate_masses=np.zeros(room),
+        candidate_factors=np.ones(room),
+        candidates=np.zeros((room, CANDIDATE_COLUMNS), np.int32),
+        scratch=np.zeros(beam + room),
+        symbols=np.zeros(symbols, np.int32),
+        counts=np.zeros(6, np.int64),
+        values=np.zeros(3),
+    )
+    search.nodes[0, [PARENT, LABEL, CHILD, SIBLING, WORD]] = -1
+    search.counts[N_NODES] = search.counts[N_ENTRIES] = search.counts[FRAME] = 1
+    search.blanks[0] = 1.0
+    return search
+
+
+def grown(search: Search) -> Search:
+    """The same search with room for twice as many prefixes."""
+    nodes = np.concatenate([search.nodes, np.zeros_like(search.nodes)])
+    return search._replace(nodes=nodes, factors=np.concatenate([search.factors, np.ones_like(search.factors)]))
+
+
+@compiled
+def advance_plain(search: Search, limits: Limits, probabilities: NDArray[np.float64], first: int) -> int:
+    """Takes the frames from `first` on, (T, S) probabilities; returns the first one not taken for want of room."""
+    for step in range(first, probabilities.shape[0]):
+        if search.counts[N_NODES] + limits.beam > search.nodes.shape[0]:
+            return step
+        frame = probabilities[step]
+        likely(search, limits, frame)
+        stay(search, limits, frame)
+        if search.counts[N_SYMBOLS]:
+            extend(search, limits, frame)
+        choose(search, limits)
+        commit(search)
+    return probabilities.shape[0]
+
+
+@compiled
+def likely(search: Search, limits: Limits, frame: NDArray[np.float64]) -> None:
+    """Lists the symbols that may extend in this frame: those above the cut, and the best one."""
+    count, best = 0, 0
+    for symbol in range(1, frame.shape[0]):
+        if frame[symbol] > limits.least_probability:
+            search.symbols[count] = symbol
+            count += 1
+        if frame[symbol] > frame[best]:
+            best = symbol
+    if count == 0 and best != BLANK:  # else nothing might survive the frame
+        search.symbols[0] = best
+        count = 1
+    search.counts[N_SYMBOLS] = count
+    search.counts[N_CANDIDATES] = 0
+
+
+@compiled
+def stay(search: Search, limits: Limits, frame: NDArray[np.float64]) -> None:
+    """Every entry takes a blank or its last label again, and what comes from its parent if that is an entry too."""
+    nodes, entries, blanks, repeats = search.nodes, search.entries, search.blanks, search.repeats
+    n, now, space = search.counts[N_ENTRIES], search.counts[FRAME], limits.space
+    best, worst = 0.0, np.inf
+    for i in range(n):
+        node = entries[i]
+        blank, repeat = blanks[i], repeats[i]
+        kept = (blank + repeat) * frame[BLANK]
+        parent = nodes[node, PARENT]
+        if parent >= 0:
+            label = nodes[node, LABEL]
+            if label == space:
+                repeat += blank
+            slot = nodes[parent, SLOT]
+            if slot < n and entries[slot] == parent:
+                before = blanks[slot]
+                if nodes[parent, LABEL] != label:
+                    before += repeats[slot]
+                repeat += before * search.factors[node]
+                search.taken[slot, label] = now
+            repeat *= frame[label]
+        search.stayed_blanks[i] = kept
+        search.stayed_repeats[i] = repeat
+        best = max(best, kept + repeat)
+        worst = min(worst, kept + repeat)
+    search.values[BEST] = best
+    # With a full beam, nothing worse than the worst stayer can get in.
+    search.values[FLOOR] = max(best * limits.least_part, worst if n == limits.beam else 0.0)
+
+
+@compiled
+def extend(search: Search, limits: Limits, frame: NDArray[np.float64]) -> None:
+    """Offers each entry with each likely symbol, unless that is an entry already."""
+    now, count = search.counts[FRAME], search.counts[N_SYMBOLS]
+    symbols, taken = search.symbols, search.taken
+    highest = 0.0
+    for j in range(count):
+        highest = max(highest, frame[symbols[j]])
+    floor, place, room = search.values[FLOOR], 0, search.candidate_masses.shape[0]
+    masses, candidates = search.candidate_masses, search.candidates
+    for i in range(search.counts[N_ENTRIES]):
+        blank = search.blanks[i]
+        both = blank + search.repeats[i]
+        if both * highest <= floor:
+            continue
+        if place + count > room:
+            search.counts[N_CANDIDATES] = place
+            thin_out(search, limits)
+            floor, place = search.values[FLOOR], search.counts[N_CANDIDATES]
+        last = search.nodes[search.entries[i], LABEL]
+        for j in range(count):
+            symbol = symbols[j]
+            mass = (blank if symbol == last else both) * frame[symbol]
+            # Written in any case, counted only if good: cheaper than a branch that is hard to foresee.
+            masses[place] = mass
+            candidates[place, 0] = i
+            candidates[place, 1] = symbol
+            candidates[place, 2] = NO_WORD
+            place += int((mass > floor) & (taken[i, symbol] != now))
+    search.counts[N_CANDIDATES] = place
+
+
+@compiled
+def thin_out(search: Search, limits: Limits) -> None:
+    """Keeps the best `beam` of more extensions than that, and lifts the floor to the last of them."""
+    full = search.counts[N_CANDIDATES]
+    for place in range(full):
+        search.scratch[place] = search.candidate_masses[place]
+    bound = largest(search.scratch, full, limits.beam)
+    ties = limits.beam
+    for place in range(full):
+        ties -= int(search.candidate_masses[place] > bound)
+    count = 0
+    for place in range(full):
+        mass = search.candidate_masses[place]
+        if mass > bound or (mass == bound and ties > 0):
+            ties -= int(mass == bound)
+            search.candidate_masses[count] = mass
+            search.candidate_factors[count] = search.candidate_factors[place]
+            for column in range(CANDIDATE_COLUMNS):
+                search.candidates[count, column] = search.candidates[place, column]
+            count += 1
+    search.counts[N_CANDIDATES] = count
+    search.values[FLOOR] = max(search.values[FLOOR], bound)
+
+
+@compiled
+def largest(values: NDArray[np.float64], count: int, rank: int) -> float:
+    """The rank-th largest (from 1) of the first `count` values, which are reordered (Hoare 1961, FIND)."""
+    low, high, place = 0, count - 1, rank - 1
+    while low < high:
+        pivot = values[(low + high) >> 1]
+        i, j = low, high
+        while i <= j:
+            while values[i] > pivot:
+                i += 1
+            while values[j] < pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if place <= j:
+            high = j
+        elif place >= i:
+            low = i
+        else:
+            break
+    return values[place]
+
+
+@compiled
+def choose(search: Search, limits: Limits) -> None:
+    """Finds the mass that an entry or extension must pass to stay in the beam, and how many may equal it."""
+    n, offered = search.counts[N_ENTRIES], search.counts[N_CANDIDATES]
+    best = search.values[BEST]
+    for place in range(offered):
+        best = max(best, search.candidate_masses[place])
+    bound = best * limits.least_part
+    search.values[BEST] = best
+    count = 0
+    for i in range(n):
+        mass = search.stayed_blanks[i] + search.stayed_repeats[i]
+        search.scratch[count] = mass
+        count += int(mass > bound)
+    for place in range(offered):
+        search.scratch[count] = search.candidate_masses[place]
+        count += int(search.candidate_masses[place] > bound)
+    ties = 0
+    if count > limits.beam:
+        bound = largest(search.scratch, count, limits.beam)
+        ties = limits.beam
+        # The larger ones now stand before the rest.
+        for place in range(limits.beam):
+            ties -= int(search.scratch[place] > bound)
+    search.values[FLOOR] = bound
+    search.counts[N_TIES] = ties
+
+
+@compiled
+def commit(search: Search) -> int:
+    """Makes what was chosen the entries of the next frame; returns the first new node."""
+    nodes, entries, following = search.nodes, search.entries, search.next_entries
+    bound, ties, first_new = search.values[FLOOR], search.counts[N_TIES], search.counts[N_NODES]
+    count, lift = 0, 1.0
+    while 0.0 < search.values[BEST] * lift < 2.0**-LIFT:
+        lift *= 2.0**LIFT
+        search.values[LOG_SCALE] -= LIFT * math.log(2.0)
+    for i in range(search.counts[N_ENTRIES]):
+        mass = search.stayed_blanks[i] + search.stayed_repeats[i]
+        if mass > bound or (mass == bound and ties > 0):
+            ties -= int(mass == bound)
+            following[count] = entries[i]
+            search.blanks[count] = search.stayed_blanks[i] * lift
+            search.repeats[count] = search.stayed_repeats[i] * lift
+            count += 1
+    for place in range(search.counts[N_CANDIDATES]):
+        mass = search.candidate_masses[place]
+        if mass > bound or (mass == bound and ties > 0):
+            ties -= int(mass == bound)
+            following[count] = descend(search, entries[search.candidates[place, 0]], place)
+            search.blanks[count] = 0.0
+            search.repeats[count] = mass * lift
+            count += 1
+    for i in range(count):
+        entries[i] = following[i]
+        nodes[following[i], SLOT] = i
+    search.counts[N_ENTRIES] = count
+    search.counts[FRAME] += 1
+    return first_new
+
+
+@compiled
+def descend(search: Search, parent: int, place: int) -> int:
+    """The node of a chosen extension: the one that exists, else a new one."""
+    nodes = search.nodes
+    label, word = search.candidates[place, 1], search.candidates[place, 2]
+    node = nodes[parent, CHILD]
+    while node >= 0:
+        if nodes[node, LABEL] == label and nodes[node, WORD] == word:
+            return int(node)
+        node = nodes[node, SIBLING]
+    node = search.counts[N_NODES]
+    search.counts[N_NODES] = node + 1
+    nodes[node, PARENT] = parent
+    nodes[node, LABEL] = label
+    nodes[node, CHILD] = -1
+    nodes[node, SIBLING] = nodes[parent, CHILD]
+    nodes[node, SLOT] = 0
+    nodes[node, WORD] = word
+    nodes[parent, CHILD] = node
+    search.factors[node] = search.candidate_factors[place]
+    return int(node)
