@@ -97,7 +97,7 @@ class NgramModel:
 
     def split(self, text: str) -> list[str]:
         """The units of a text that went through the text rule: words between spaces, or characters."""
-        return list(text) if self.unit == "character" else text.split(" ") if text else []
+        return list(text) if self.unit == "character" else text.split()
 
     def score(self, words: Sequence[str], begin: bool = True, end: bool = True) -> NDArray[np.float64]:
         """Natural log of each word after those before it, and of </s> as the last entry when `end`.
