@@ -1,0 +1,154 @@
+"""Words and their spellings in a recogniser's symbols, as a trie of flat arrays for a decoder.
+
+A spelling is a sequence of label numbers: characters, or phones. A word may have several spellings, a spelling may
+have several words. Nodes are numbered breadth first, so the children of a node are neighbours, sorted by label.
+"""
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog.compile import compiled
+from recog.errors import LanguageModelError
+
+# The node where every word begins.
+ROOT = 0
+
+
+class Trie(NamedTuple):
+    """A trie of n nodes in which m spellings end; about 16 bytes a node."""
+
+    # (n + 1,) the children of node i are children[i] to children[i + 1] - 1.
+    children: NDArray[np.int32]
+    # (n,) the label that leads to each node; the root's is -1.
+    labels: NDArray[np.int32]
+    # (n,) parent of each node; the root's is -1.
+    parents: NDArray[np.int32]
+    # (n,) labels from the root to each node.
+    depths: NDArray[np.int16]
+    # (n + 1,) the words that end in node i are words[word_starts[i] : word_starts[i + 1]].
+    word_starts: NDArray[np.int32]
+    # (m,) places in `Lexicon.words`.
+    words: NDArray[np.int32]
+
+
+@dataclass(frozen=True, eq=False)
+class Lexicon:
+    """The words that a decoder knows."""
+
+    words: tuple[str, ...]
+    trie: Trie
+    # Words that were asked for but cannot be spelled in these symbols.
+    left_out: tuple[str, ...] = ()
+
+    @classmethod
+    def of_characters(cls, words: Iterable[str], symbols: Sequence[str]) -> "Lexicon":
+        """Words spelled letter by letter; symbol k (from 0) has label k + 1. The space belongs to no word."""
+        labels = {symbol: number for number, symbol in enumerate(symbols, start=1) if symbol != " "}
+        known, spellings, left_out = [], [], []
+        for word in dict.fromkeys(words):
+            if word and all(character in labels for character in word):
+                known.append(word)
+                spellings.append([labels[character] for character in word])
+            else:
+                left_out.append(word)
+        return cls._of(known, range(len(known)), spellings, left_out)
+
+    @classmethod
+    def of_pronunciations(
+        cls, pronunciations: Mapping[str, Iterable[Sequence[str]]], symbols: Sequence[str]
+    ) -> "Lexicon":
+        """Words spelled in symbols of any length, such as {"read": [("R", "EH", "D"), ("R", "IY", "D")]}."""
+        labels = {symbol: number for number, symbol in enumerate(symbols, start=1)}
+        known, owners, spellings, left_out = [], [], [], []
+        for word, ways in pronunciations.items():
+            distinct = {tuple(way) for way in ways}
+            good = sorted(tuple(labels[s] for s in way) for way in distinct if way and all(s in labels for s in way))
+            owners += [len(known)] * len(good)
+            spellings += good
+            (known if good else left_out).append(word)
+        return cls._of(known, owners, spellings, left_out)
+
+    @classmethod
+    def _of(
+        cls, words: list[str], owners: Sequence[int], spellings: Sequence[Sequence[int]], left_out: list[str]
+    ) -> "Lexicon":
+        if not words:
+            named = f", such as {left_out[0]!r}," if left_out else ""
+            raise LanguageModelError(
+                f"none of the {len(left_out)} words of the lexicon{named} can be spelled in the recogniser's symbols; "
+                "give a lexicon for this alphabet"
+            )
+        return cls(tuple(words), build(spellings, np.asarray(owners, np.int32)), tuple(left_out))
+
+    def spelled(self, word: str) -> list[tuple[int, ...]]:
+        """The spellings of a word, by walking up from where it ends; empty for a word outside. For tests and people."""
+        if word not in self.words:
+            return []
+        number, found = self.words.index(word), []
+        for place in np.flatnonzero(self.trie.words == number):
+            node = int(np.searchsorted(self.trie.word_starts, place, side="right")) - 1
+            labels = []
+            while node != ROOT:
+                labels.append(int(self.trie.labels[node]))
+                node = int(self.trie.parents[node])
+            found.append(tuple(reversed(labels)))
+        return sorted(found)
+
+
+def build(spellings: Sequence[Sequence[int]], owners: NDArray[np.int32]) -> Trie:
+    """The trie of some non-empty spellings; owners[i] is the number of the word that spelling i belongs to.
+
+    The spellings are sorted; then each level of nodes is found at once, as the places where a prefix changes.
+    """
+    lengths = np.fromiter(map(len, spellings), np.int64, len(spellings))
+    longest = int(lengths.max())
+    table = np.full((len(spellings), longest), -1, np.int32)
+    table[np.arange(longest) < lengths[:, None]] = np.fromiter(itertools.chain.from_iterable(spellings), np.int32)
+    order = np.lexsort((owners, *table.T[::-1]))
+    table, lengths, owners = table[order], lengths[order], owners[order]
+    parents, labels, depths = [np.array([-1])], [np.array([-1])], [np.array([0])]
+    at = np.zeros(len(table), np.int64)  # the node that each spelling has reached
+    first = 1
+    for depth in range(longest):
+        rows = np.flatnonzero(lengths > depth)
+        above, label = at[rows], table[rows, depth]
+        fresh = np.append(True, (np.diff(above) != 0) | (np.diff(label) != 0))
+        at[rows] = first + np.cumsum(fresh) - 1
+        parents.append(above[fresh])
+        labels.append(label[fresh])
+        depths.append(np.full(int(fresh.sum()), depth + 1))
+        first += int(fresh.sum())
+    parent = np.concatenate(parents)
+    by_node = np.argsort(at, kind="stable")
+    everyone = np.arange(first + 1)
+    return Trie(
+        # Parents never decrease from node to node.
+        children=(np.searchsorted(parent[1:], everyone) + 1).astype(np.int32),
+        labels=np.concatenate(labels).astype(np.int32),
+        parents=parent.astype(np.int32),
+        depths=np.concatenate(depths).astype(np.int16),
+        word_starts=np.searchsorted(at[by_node], everyone).astype(np.int32),
+        words=owners[by_node].astype(np.int32),
+    )
+
+
+@compiled
+def smear(parents: NDArray[np.int32], scores: NDArray[np.float64]) -> None:
+    """Raises each node's score to the best one below it (look-ahead; Steinbiss, Tran & Ney 1994)."""
+    for node in range(scores.shape[0] - 1, 0, -1):
+        above = parents[node]
+        scores[above] = max(scores[above], scores[node])
+
+
+def look_ahead(trie: Trie, scores: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(W,) scores of the words -> (n,) the best score of a word that can still be reached from each node."""
+    best = np.full(len(trie.labels), -np.inf)
+    nodes = np.repeat(np.arange(len(trie.labels)), np.diff(trie.word_starts))
+    np.maximum.at(best, nodes, scores[trie.words].astype(np.float64))
+    smear(trie.parents, best)
+    return best
