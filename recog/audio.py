@@ -4,11 +4,15 @@ Decoding is FFmpeg's, carried inside PyAV, so wav, flac, ogg, opus, mp3, webm, m
 no program beside Python.
 """
 
+import contextlib
 import functools
 import io
+import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +22,11 @@ from torch import Tensor
 from recog.errors import ConfigError, InputError
 
 Waveform = NDArray[np.float32]
+
+# FFmpeg's readers of recordings and videos. Playlists and the like stay out: they would open other files and addresses.
+_CONTAINERS = (
+    "wav,w64,flac,ogg,mp3,matroska,mov,aac,aiff,au,caf,amr,avi,asf,flv,mpeg,mpegts,ac3,eac3,dts,ape,wv,tta,mpc,mpc8"
+)
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,8 @@ class SpeechFrontend:
             raise ConfigError(
                 f"frontend: expected 0 <= low_hz < high_hz <= rate_hz / 2, got {self.low_hz}, {self.high_hz}, {self.rate_hz}"
             )
+        if self.hop_seconds * self.rate_hz < 1 or self.window_seconds * self.rate_hz < 2 or self.warp <= 0:
+            raise ConfigError("frontend: hop_seconds and window_seconds must span samples, and warp must be above 0")
         if self.deltas not in (0, 1, 2) or not 0 < self.coefficients <= self.mel_bands:
             raise ConfigError("frontend: deltas must be 0, 1 or 2 and coefficients between 1 and mel_bands")
 
@@ -61,7 +72,7 @@ class SpeechFrontend:
 def read(source: str | Path | bytes, rate_hz: int = 16000, limit_seconds: float = 12 * 3600) -> Waveform:
     """Mono waveform (n,) in -1..1 at `rate_hz` of the first sound track of a file or of its bytes.
 
-    Channels are averaged. A damaged stretch is left out, what can be decoded is kept.
+    Values lie on the grid of 16 bits, where training keeps its samples too. Channels are averaged. A damaged stretch is left out, what can be decoded is kept.
     Refuses what holds no sound, and recordings longer than the limit.
     """
     import av
@@ -75,7 +86,12 @@ def read(source: str | Path | bytes, rate_hz: int = 16000, limit_seconds: float 
         if Path(source).stat().st_size == 0:
             raise InputError(f"{name} is empty (0 bytes); expected a recording")
     try:
-        with av.open(io.BytesIO(source) if isinstance(source, bytes) else str(source)) as container:
+        # "file:" because a name like 12:30.wav would be taken for an address; old tags are rarely UTF-8.
+        with av.open(
+            io.BytesIO(source) if isinstance(source, bytes) else f"file:{source}",
+            options={"format_whitelist": _CONTAINERS},
+            metadata_errors="replace",
+        ) as container:
             if not container.streams.audio:
                 raise InputError(f"{name} holds no sound track")
             waveform = _decode(container, rate_hz, limit_seconds, name)
@@ -86,28 +102,40 @@ def read(source: str | Path | bytes, rate_hz: int = 16000, limit_seconds: float 
     return waveform
 
 
-def _decode(container, rate_hz: int, limit_seconds: float, name: str) -> Waveform:  # type: ignore[no-untyped-def]
+def _decode(container: Any, rate_hz: int, limit_seconds: float, name: str) -> Waveform:
     import av
 
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=rate_hz)
-    pieces: list[Waveform] = []
+    pieces: list[NDArray[np.int16]] = [np.zeros(0, np.int16)]
     samples = 0
-    for packet in container.demux(container.streams.audio[0]):
-        try:
-            frames = packet.decode()
-        except av.error.FFmpegError:
-            continue  # one bad packet must not cost the rest of the recording
-        for frame in frames:
-            frame.pts = None  # gaps in the time stamps would otherwise be filled or refused
+    # Streams glued together, and AAC that turns stereo, change their form on the way.
+    for _, alike in itertools.groupby(_frames(container), lambda f: (f.format.name, f.layout.name, f.sample_rate)):
+        resampler = av.AudioResampler(format="fltp", rate=rate_hz)  # FFmpeg's own way to mono is no average: +3 dB
+        for frame in itertools.chain(alike, [None]):
             for piece in resampler.resample(frame):
-                pieces.append(piece.to_ndarray().reshape(-1))
+                pieces.append(_to_int16(piece.to_ndarray().mean(axis=0)))
                 samples += pieces[-1].size
-        if samples > limit_seconds * rate_hz:
-            raise InputError(f"{name} is longer than {limit_seconds:.0f} s, the limit; cut it into parts")
-    if pieces:
-        pieces += [piece.to_ndarray().reshape(-1) for piece in resampler.resample(None)]
-    whole = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-    return np.nan_to_num(whole.astype(np.float32, copy=False), posinf=1.0, neginf=-1.0)
+            if samples > limit_seconds * rate_hz:
+                raise InputError(f"{name} is longer than {limit_seconds:.0f} s, the limit; cut it into parts")
+    return np.concatenate(pieces).astype(np.float32) / 32767
+
+
+def _frames(container: Any) -> Iterator[Any]:
+    """The decoded frames; a bad packet costs itself alone, a reader that loses its place what comes after."""
+    import av
+
+    with contextlib.suppress(av.error.FFmpegError):
+        for packet in container.demux(container.streams.audio[0]):
+            try:
+                frames = packet.decode()
+            except av.error.FFmpegError:
+                continue
+            for frame in frames:
+                frame.pts = None  # gaps in the time stamps would otherwise be filled or refused
+                yield frame
+
+
+def _to_int16(samples: Waveform) -> NDArray[np.int16]:
+    return np.round(np.clip(np.nan_to_num(samples), -1, 1) * 32767).astype(np.int16)
 
 
 def _reason(error: Exception) -> str:
@@ -121,13 +149,13 @@ def features(waveform: Waveform, frontend: SpeechFrontend) -> Tensor:
     """
     if waveform.ndim != 1 or waveform.size == 0:
         raise InputError(f"expected a mono waveform with samples, got shape {waveform.shape}")
-    mel = log_mel(waveform, frontend)
+    mel = log_mel(waveform, frontend).double()  # so that silence, a constant, does not leave its rounding errors
     if frontend.kind == "mfcc":
         mel = mel @ cosine_transform(frontend.mel_bands, frontend.coefficients)
     columns = [mel]
     for _ in range(frontend.deltas):
         columns.append(deltas(columns[-1]))
-    return normalise(torch.cat(columns, dim=1))
+    return normalise(torch.cat(columns, dim=1)).float()
 
 
 def log_mel(waveform: Waveform, frontend: SpeechFrontend) -> Tensor:
@@ -174,11 +202,11 @@ def _hz_to_mel(hz: float) -> float:
 
 
 def cosine_transform(bands: int, coefficients: int) -> Tensor:
-    """(bands, coefficients) orthonormal DCT-II, log-mel -> cepstrum (Davis & Mermelstein 1980)."""
+    """(bands, coefficients) float64, orthonormal DCT-II, log-mel -> cepstrum (Davis & Mermelstein 1980)."""
     n, k = np.arange(bands)[:, None], np.arange(coefficients)
     matrix = np.cos(math.pi / bands * (n + 0.5) * k) * math.sqrt(2.0 / bands)
     matrix[:, 0] *= math.sqrt(0.5)
-    return torch.from_numpy(matrix.astype(np.float32))
+    return torch.from_numpy(matrix)
 
 
 def deltas(x: Tensor, reach: int = 2) -> Tensor:
@@ -204,7 +232,8 @@ def is_silent(waveform: Waveform, threshold: float = 1e-4) -> bool:
 
 def cut_at_pauses(waveform: Waveform, rate_hz: int, longest_seconds: float) -> list[slice]:
     """Sample ranges that cover a waveform in order, none longer than asked; cut in the quietest 0.3 s of each last half."""
-    longest, window = round(longest_seconds * rate_hz), round(0.3 * rate_hz)
+    longest = max(4, round(longest_seconds * rate_hz))
+    window = min(round(0.3 * rate_hz), longest // 4)
     pieces, start = [], 0
     while len(waveform) - start > longest:
         first = start + longest // 2
