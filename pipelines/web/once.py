@@ -1,0 +1,37 @@
+"""A value that is expensive to make, made at most once, whoever asks first."""
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from recog.errors import RecogError
+
+T = TypeVar("T")
+
+
+class Once(Generic[T]):
+    """Calls `make` on first use and keeps what it gave; a failure is not kept, so that a mended cause is noticed."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: T | None = None
+
+    def __call__(self) -> T:
+        """The value; a second thread waits for the first one's making instead of making it again."""
+        with self._lock:
+            if self._made is None:
+                self._made = self._make()
+            return self._made
+
+    def problem(self) -> str:
+        """Why the value cannot be made, in one sentence; empty where it can."""
+        try:
+            self()
+        except RecogError as error:
+            return str(error)
+        return ""
+
+    def start(self) -> None:
+        """Begins to make the value in the background; a failure is told to whoever asks for the value later."""
+        threading.Thread(target=self.problem, daemon=True).start()

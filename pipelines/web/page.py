@@ -1,0 +1,95 @@
+"""The page: its tabs, its look, and how it is served."""
+
+import gradio as gr
+
+from pipelines.handwriting import HandwritingPipeline
+from pipelines.speech import SpeechPipeline
+from pipelines.web.handwriting import HandwritingTab
+from pipelines.web.limits import Limits
+from pipelines.web.once import Once
+from pipelines.web.speech import SpeechTab
+
+# Fonts of the user's own system: nothing is fetched from anywhere.
+SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
+MONO = ("ui-monospace", "SFMono-Regular", "Consolas", "monospace")
+CSS = """
+.hint, .hint p { color: var(--body-text-color-subdued); font-size: var(--text-sm); margin: 0; }
+.notice { border-left: 4px solid #ea580c; padding-left: 12px; }
+.transcript { min-height: 9rem; max-height: 26rem; overflow: auto; padding: 12px 16px; line-height: 1.6;
+  background: var(--block-background-fill);
+  border: var(--block-border-width) solid var(--block-border-color); border-radius: var(--block-radius); }
+.html-container:has(.transcript) { padding: 0; }
+.transcript p { margin: 0; color: var(--body-text-color); }
+.transcript p.hint { color: var(--body-text-color-subdued); }
+.transcript mark { background: rgba(234, 88, 12, 0.16); color: inherit; border-bottom: 2px dotted #ea580c; }
+.picture .image-frame { padding-top: 30px; box-sizing: border-box; }
+.words { --font-mono: var(--font); font-variant-numeric: tabular-nums; }
+/* A refusal has its own box; the word "Error" over the parts of the page would only hide them. */
+[data-testid="status-tracker"]:has(.error) { display: none; }
+:focus-visible { outline: 2px solid var(--color-accent) !important; outline-offset: 2px; }
+"""
+
+
+def theme() -> gr.themes.Base:
+    """Blue, system fonts, and text dark enough on its ground for every eye (WCAG 2.2, contrast 4.5)."""
+    return gr.themes.Default(primary_hue="blue", neutral_hue="slate", font=list(SANS), font_mono=list(MONO)).set(
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+        block_label_text_color="*neutral_600",
+        block_label_text_color_dark="*neutral_300",
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        block_title_text_color="*neutral_700",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        button_primary_background_fill_dark="*primary_600",
+        button_primary_background_fill_hover_dark="*primary_700",
+    )
+
+
+class Page:
+    """The page for two pipelines, each made when it is first needed; `launch` serves it until `close`."""
+
+    def __init__(
+        self, speech: Once[SpeechPipeline], handwriting: Once[HandwritingPipeline], limits: Limits | None = None
+    ) -> None:
+        self.limits = limits or Limits()
+        # Looked for every minute; two minutes early, so that the promise on the page holds.
+        keep = self.limits.keep_minutes * 60 - 120
+        with gr.Blocks(title="recog", analytics_enabled=False, delete_cache=(60, keep)) as self.blocks:
+            gr.Markdown(
+                "# recog\nRecordings and handwriting to text. Nothing leaves the computer that runs this page; uploads "
+                f"and results are deleted within {self.limits.keep_minutes} minutes, and when the program stops."
+            )
+            with gr.Tab("Speech"):
+                SpeechTab(self.blocks, speech, self.limits)
+            with gr.Tab("Handwriting"):
+                HandwritingTab(self.blocks, handwriting, self.limits)
+
+    def launch(self, host: str = "127.0.0.1", port: int | None = None) -> str:
+        """Serves the page in the background and gives its address; without a port, on the first free one from 7860.
+
+        Raises OSError where the host or the port cannot be had.
+        """
+        _, address, _ = self.blocks.queue().launch(
+            server_name=host,
+            server_port=port,
+            theme=theme(),
+            css=CSS,
+            max_file_size=self.limits.megabytes * 1_000_000,
+            prevent_thread_lock=True,
+            quiet=True,
+            share=False,
+            # Gradio would otherwise keep every input and result in the browser.
+            run_history=False,
+            footer_links=[],
+            ssr_mode=False,
+            pwa=False,
+            mcp_server=False,
+            enable_monitoring=False,
+        )
+        return str(address)
+
+    def close(self) -> None:
+        """Ends the serving and deletes all uploads."""
+        self.blocks.close(verbose=False)

@@ -1,0 +1,122 @@
+"""The speech tab: a recording, a video or the microphone -> text, and when each word was said."""
+
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import soundfile
+
+from pipelines.speech import SpeechPipeline
+from pipelines.transcript import SpeechTranscript
+from pipelines.web.limits import Limits, refusal, told
+from pipelines.web.once import Once
+from pipelines.web.result import ResultPanel, cache, percent
+
+EXAMPLE = Path(__file__).parent / "examples" / "reader.opus"
+FILE_TYPES = ["audio", "video", ".opus", ".oga", ".mka", ".mkv", ".m4b", ".amr"]
+# What browsers can play; anything else is turned into wav for the player.
+PLAYABLE = {".wav", ".mp3", ".ogg", ".oga", ".opus", ".flac", ".m4a", ".aac", ".mp4", ".webm"}
+RATE_HZ = 16000
+
+
+class SpeechTab:
+    """Draws the tab inside a Blocks context; its methods are what happens on the page."""
+
+    def __init__(self, page: gr.Blocks, pipeline: Once[SpeechPipeline], limits: Limits) -> None:
+        self.pipeline, self.limits = pipeline, limits
+        notice = gr.Markdown(visible=False, elem_classes="notice")
+        with gr.Row(equal_height=False):
+            with gr.Column(min_width=300):
+                file = gr.File(label="Audio or video file", file_types=FILE_TYPES, height=150)
+                gr.Markdown(
+                    f"Up to {limits.minutes:g} minutes and {limits.megabytes} MB. Or record here:", elem_classes="hint"
+                )
+                sound = gr.Audio(label="Recording", sources=["microphone"], type="filepath", editable=False, buttons=[])
+                fast = gr.Checkbox(
+                    label="Fast, without search",
+                    info="Takes the likeliest letter at every moment; quicker, a little less exact.",
+                )
+                go = gr.Button("Transcribe", variant="primary")
+                example = gr.Button("Try an example", size="sm")
+            with gr.Column(min_width=300):
+                self.result = ResultPanel.draw()
+                words = gr.Dataframe(
+                    label="Words and times in seconds",
+                    headers=["Word", "From", "To", "Sure"],
+                    column_widths=["40%", "20%", "20%", "20%"],
+                    interactive=False,
+                    max_height=320,
+                    buttons=[],
+                    elem_classes="words",
+                )
+        # What was uploaded moves into the player; a file that was refused makes room for the next one too.
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        file.upload(self.take, file, sound, show_progress_on=[sound], api_visibility="private").then(
+            lambda: None, None, file, **quiet
+        )
+        run: dict[str, Any] = {
+            "fn": self.transcribe,
+            "inputs": [sound, fast],
+            "outputs": [*self.result.parts, words],
+            "show_progress_on": [self.result.text],
+            "api_visibility": "private",
+        }
+        empty: dict[str, Any] = {"fn": self.empty, "inputs": None, "outputs": run["outputs"], **quiet}
+        go.click(**run).failure(**empty)
+        example.click(lambda: str(EXAMPLE), None, sound, **quiet).then(**run).failure(**empty)
+        page.load(self.notice, None, notice, **quiet)
+
+    def notice(self) -> Any:
+        """What is missing, said before anybody uploads anything."""
+        problem = self.pipeline.problem()
+        return gr.Markdown(f"**Speech cannot be read yet:** {problem}", visible=bool(problem))
+
+    def empty(self) -> list[Any]:
+        """What is shown after a refusal."""
+        return [*self.result.clear(), []]
+
+    def take(self, uploaded: str | None) -> Any:
+        """An uploaded file -> the player; refuses at once what cannot be read."""
+        if uploaded is None:
+            return gr.skip()
+        path = Path(uploaded)
+        with told(path):
+            waveform = self.limits.recording(path, RATE_HZ)
+        if path.suffix.lower() not in PLAYABLE:
+            path = Path(tempfile.mkdtemp(dir=cache())) / f"{path.stem}.wav"
+            # Float samples, so that the recogniser hears exactly what it would have heard in the original.
+            soundfile.write(path, waveform, RATE_HZ, subtype="FLOAT")
+        return str(path)
+
+    def transcribe(self, recording: str | None, fast: bool) -> list[Any]:
+        """The recording in the player -> text, summary, two files, rows of words."""
+        if recording is None:
+            raise refusal("There is no recording yet; choose a file, record something, or try the example")
+        path = Path(recording)
+        with told(path):
+            self.limits.recording(path, RATE_HZ)
+            pipeline = self.pipeline()
+            if fast:
+                greedy = replace(pipeline.recognizer.options, beam=0)
+                pipeline = SpeechPipeline(pipeline.recognizer.bundle, greedy)
+            began = time.perf_counter()
+            transcript = pipeline(path)
+        summary = summarise(transcript, time.perf_counter() - began)
+        rows = [
+            [word.text, f"{word.start:.2f}", f"{word.end:.2f}", percent(word.confidence)] for word in transcript.words
+        ]
+        return [*self.result.fill(transcript, [transcript.words], summary, path.stem), rows]
+
+
+def summarise(transcript: SpeechTranscript, seconds: float) -> str:
+    """One line below the text."""
+    if not transcript.text:
+        return f"No speech was found in these {transcript.duration:.1f} seconds of sound."
+    words = len(transcript.words)
+    return (
+        f"{words} word{'s' * (words != 1)} in {transcript.duration:.1f} s of sound, read in {seconds:.1f} s. "
+        "Marked words are unsure."
+    )

@@ -1,0 +1,423 @@
+# ruff: noqa: E402 - without gradio this file is skipped before the imports that need it
+import gc
+import html.parser
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import SPOKEN_TEXTS, TINY_SPEECH, WRITTEN_TEXTS, draw_line, spell_wave, tone_wave
+from PIL import Image
+
+gr = pytest.importorskip("gradio", reason="the page needs gradio: pip install 'recog[app]'")
+
+import app
+from pipelines.handwriting import HandwritingPipeline
+from pipelines.speech import SpeechPipeline
+from pipelines.transcript import PageTranscript, SpokenWord, WrittenLine, WrittenWord
+from pipelines.web import result
+from pipelines.web.handwriting import LINE_COLOUR, HandwritingTab, draw_over
+from pipelines.web.limits import Limits
+from pipelines.web.once import Once
+from pipelines.web.page import CSS, Page
+from pipelines.web.speech import SpeechTab
+from recog import audio, image
+from recog.errors import CheckpointError
+from recog.recognizer import DecodingOptions
+
+ROOT = Path(app.__file__).parent
+# Gradio leaves event loops and sockets to the garbage collector; that is its affair, and must not fail other tests.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def uploads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nothing is left in the folder that gradio shares between programs."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def collected() -> Iterator[None]:
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+def speech_tab(bundle: Path | str, limits: Limits | None = None) -> SpeechTab:
+    with gr.Blocks(analytics_enabled=False) as page:
+        return SpeechTab(page, Once(lambda: SpeechPipeline.load(bundle)), limits or Limits())
+
+
+def handwriting_tab(bundle: Path | str, limits: Limits | None = None) -> HandwritingTab:
+    with gr.Blocks(analytics_enabled=False) as page:
+        return HandwritingTab(page, Once(lambda: HandwritingPipeline.load(bundle)), limits or Limits())
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    soundfile.write(tmp_path / "spelt.wav", spell_wave(SPOKEN_TEXTS[0], TINY_SPEECH.rate_hz), TINY_SPEECH.rate_hz)
+    return tmp_path / "spelt.wav"
+
+
+def plain(marked: str) -> str:
+    """The text of the HTML shown."""
+    return re.sub(r"<[^>]*>", "", marked.replace("</p><p>", "\n"))
+
+
+# The two tabs ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_a_recording_becomes_text_words_and_files(trained_speech_bundle: Path, recording: Path, fast: bool) -> None:
+    text, summary, _, as_text, as_json, rows = speech_tab(trained_speech_bundle).transcribe(str(recording), fast)
+    assert plain(text) == SPOKEN_TEXTS[0]
+    assert summary.startswith("1 word in 0.5 s of sound")
+    expected = SpeechPipeline.load(trained_speech_bundle, DecodingOptions(beam=0 if fast else 16))(recording)
+    assert rows == [
+        [word.text, f"{word.start:.2f}", f"{word.end:.2f}", f"{word.confidence:.0%}".replace("%", " %")]
+        for word in expected.words
+    ]
+    assert Path(as_text.value["path"]).name == "spelt.txt"
+    assert Path(as_text.value["path"]).read_text(encoding="utf-8") == SPOKEN_TEXTS[0] + "\n"
+    assert json.loads(Path(as_json.value["path"]).read_text(encoding="utf-8")) == json.loads(
+        json.dumps(expected.as_json())
+    )
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_a_picture_becomes_text_words_and_files(trained_handwriting_bundle: Path, tmp_path: Path, fast: bool) -> None:
+    draw_line(WRITTEN_TEXTS[4]).save(tmp_path / "line.png")
+    tab = handwriting_tab(trained_handwriting_bundle)
+    text, summary, _, as_text, as_json, drawn, rows = tab.transcribe(str(tmp_path / "line.png"), fast)
+    assert plain(text) == WRITTEN_TEXTS[4] == "add 1"
+    assert summary.startswith("2 words in 1 line, read in")
+    assert [row[:2] for row in rows] == [[1, "add"], [1, "1"]]
+    assert Path(as_text.value["path"]).read_text(encoding="utf-8") == "add 1\n"
+    assert [word["text"] for word in json.loads(Path(as_json.value["path"]).read_bytes())["words"]] == ["add", "1"]
+    assert drawn.size == Image.open(tmp_path / "line.png").size
+
+
+def test_silence_and_blank_paper_say_so(
+    random_speech_bundle: Path, random_handwriting_bundle: Path, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "silence.wav", np.zeros(16000), 16000)
+    Image.new("L", (300, 200), 255).save(tmp_path / "blank.png")
+    spoken = speech_tab(random_speech_bundle).transcribe(str(tmp_path / "silence.wav"), True)
+    written = handwriting_tab(random_handwriting_bundle).transcribe(str(tmp_path / "blank.png"), True)
+    assert (plain(spoken[0]), spoken[1]) == ("", "No speech was found in these 1.0 seconds of sound.")
+    assert (plain(written[0]), written[1]) == ("", "No writing was found in this picture.")
+
+
+def test_lines_are_framed_and_numbered_and_unsure_words_veiled() -> None:
+    sure, unsure = WrittenWord("a", (20, 20, 40, 40), 0.9), WrittenWord("b", (50, 20, 70, 40), 0.1)
+    transcript = PageTranscript("a b", (WrittenLine("a b", (20, 20, 80, 40), (sure, unsure)),), 100, 60)
+    drawn = draw_over(Image.new("L", (100, 60), 200), transcript)
+    assert drawn.getpixel((80, 30)) == LINE_COLOUR == drawn.getpixel((40, 40))
+    assert drawn.getpixel((30, 30)) == (200, 200, 200) == drawn.getpixel((90, 50))
+    red, green, blue = drawn.getpixel((60, 30))
+    assert red > 200 > green > blue
+    assert drawn.getpixel((19, 21)) == LINE_COLOUR  # the corner of the number in the margin
+
+
+def test_large_pages_are_drawn_smaller() -> None:
+    transcript = PageTranscript("", (WrittenLine("", (0, 0, 3000, 2000), ()),), 3200, 2400)
+    drawn = draw_over(Image.new("L", (3200, 2400), 255), transcript)
+    assert drawn.size == (1600, 1200)
+    assert drawn.getpixel((1499, 500)) == LINE_COLOUR
+
+
+def test_words_are_escaped_and_unsure_ones_marked() -> None:
+    assert result.marked(SpokenWord("<b>", 0, 1, 0.5)) == "&lt;b&gt;"
+    assert result.marked(SpokenWord("a&b", 0, 1, 0.49)) == '<mark title="49% sure">a&amp;b</mark>'
+
+
+# Uploads --------------------------------------------------------------------------------------------------------------
+
+
+def refused(call: Any, *arguments: Any) -> str:
+    with pytest.raises(gr.Error) as caught:
+        call(*arguments)
+    assert caught.value.duration is None and not caught.value.print_exception
+    return str(caught.value.message)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("empty.wav", b"", "empty.wav is empty (0 bytes); expected a recording."),
+        (
+            "notes.wav",
+            b"these are notes, no sound",
+            "notes.wav is not a recording that can be decoded (invalid data found when processing input).",
+        ),
+        (
+            "<img src=x>.wav",
+            b"no sound",
+            "&lt;img src=x&gt;.wav is not a recording that can be decoded (invalid data found when processing input).",
+        ),
+    ],
+)
+def test_what_is_no_recording_is_refused_in_a_sentence(
+    name: str, content: bytes, sentence: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    tab = speech_tab("nowhere")
+    assert refused(tab.take, str(tmp_path / name)) == sentence
+    assert refused(tab.transcribe, str(tmp_path / name), False) == sentence
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("empty.png", b"", "empty.png is empty (0 bytes); expected an image."),
+        ("notes.png", b"notes", "notes.png is not an image of a known kind (png, jpg, webp, tiff, bmp)."),
+    ],
+)
+def test_what_is_no_picture_is_refused_in_a_sentence(name: str, content: bytes, sentence: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    tab = handwriting_tab("nowhere")
+    assert refused(tab.take, str(tmp_path / name)) == sentence
+    assert refused(tab.transcribe, str(tmp_path / name), False) == sentence
+
+
+def test_limits_are_enforced(recording: Path, tmp_path: Path) -> None:
+    spoken = speech_tab("nowhere", Limits(minutes=0.005))
+    assert refused(spoken.take, str(recording)) == "spelt.wav is longer than 0 s, the limit; cut it into parts."
+    Image.new("L", (2000, 1000)).save(tmp_path / "large.png")
+    written = handwriting_tab("nowhere", Limits(megapixels=1))
+    assert refused(written.take, str(tmp_path / "large.png")) == (
+        "large.png has 2000 x 1000 pixels; the limit is 1 megapixels."
+    )
+
+
+def test_a_click_without_an_input_says_what_to_do() -> None:
+    assert refused(speech_tab("nowhere").transcribe, None, False).startswith("There is no recording yet; choose a file")
+    assert refused(handwriting_tab("nowhere").transcribe, None, False).startswith("There is no picture yet; choose or")
+
+
+def test_what_browsers_cannot_play_becomes_wav_with_the_same_samples(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "tone.aiff", tone_wave(seconds=0.3), 16000)
+    shown = Path(speech_tab("nowhere").take(str(tmp_path / "tone.aiff")))
+    assert shown.name == "tone.wav"
+    assert np.array_equal(audio.read(shown), audio.read(tmp_path / "tone.aiff"))
+
+
+def test_what_browsers_cannot_show_becomes_png_with_the_same_pixels(tmp_path: Path) -> None:
+    draw_line("Ada 1").save(tmp_path / "line.tif")
+    shown = Path(handwriting_tab("nowhere").take(str(tmp_path / "line.tif")))
+    assert shown.name == "line.png"
+    assert np.array_equal(np.asarray(image.read(shown)), np.asarray(image.read(tmp_path / "line.tif")))
+
+
+def test_the_examples_are_small_read_without_complaint_and_licensed() -> None:
+    folder = ROOT / "pipelines" / "web" / "examples"
+    licences = (folder / "LICENCES.md").read_text(encoding="utf-8")
+    files = [path for path in folder.iterdir() if path.name != "LICENCES.md"]
+    assert len(files) == 4
+    for path in files:
+        assert path.stat().st_size < 150_000 and f"`{path.name}`" in licences
+        assert image.read(path) if path.suffix == ".webp" else 5 < len(audio.read(path)) / 16000 < 10
+
+
+# Loading --------------------------------------------------------------------------------------------------------------
+
+
+def test_once_makes_once_for_many_threads() -> None:
+    made: list[int] = []
+
+    def make() -> int:
+        time.sleep(0.05)
+        made.append(7)
+        return 7
+
+    value, found = Once(make), []
+    threads = [threading.Thread(target=lambda: found.append(value())) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (made, found) == ([7], [7] * 5)
+
+
+def test_once_forgets_a_failure() -> None:
+    problems = ["the bundle is missing"]
+
+    def make() -> str:
+        if problems:
+            raise CheckpointError(problems.pop())
+        return "there"
+
+    value = Once(make)
+    assert (value.problem(), value.problem(), value()) == ("the bundle is missing", "", "there")
+
+
+def test_a_missing_bundle_is_told_on_the_page(recording: Path) -> None:
+    tab = speech_tab("nowhere")
+    notice = tab.notice()
+    assert notice.visible and "nowhere is not a bundle: no bundle.json there" in notice.value
+    assert refused(tab.transcribe, str(recording), False).startswith("nowhere is not a bundle")
+
+
+def test_a_bundle_that_is_there_needs_no_notice(random_handwriting_bundle: Path) -> None:
+    assert not handwriting_tab(random_handwriting_bundle).notice().visible
+
+
+# Serving --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def address(random_speech_bundle: Path, random_handwriting_bundle: Path) -> Iterator[str]:
+    page = Page(
+        Once(lambda: SpeechPipeline.load(random_speech_bundle)),
+        Once(lambda: HandwritingPipeline.load(random_handwriting_bundle)),
+    )
+    yield page.launch()
+    page.close()
+
+
+def empty_page(limits: Limits | None = None) -> Page:
+    return Page(Once(lambda: SpeechPipeline.load("nowhere")), Once(lambda: HandwritingPipeline.load("nowhere")), limits)
+
+
+def fetch(url: str) -> str:
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        return str(answer.read().decode("utf-8"))
+
+
+class Loaded(html.parser.HTMLParser):
+    """Collects what a browser loads by itself: scripts, styles, pictures, frames, manifests."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        values = dict(attributes)
+        source = values.get("href") if tag == "link" else values.get("src") if tag != "a" else None
+        if source:
+            self.addresses.append(source)
+
+
+def test_the_page_loads_nothing_from_elsewhere(address: str) -> None:
+    source = fetch(address)
+    assert "<title>recog</title>" in source or '"title":"recog"' in source
+    loaded = Loaded()
+    loaded.feed(source)
+    assert loaded.addresses, "the page has scripts and styles of its own"
+    own = urllib.parse.urlsplit(address).netloc
+    assert {urllib.parse.urlsplit(urllib.parse.urljoin(address, each)).netloc for each in loaded.addresses} == {own}
+    styles = [fetch(urllib.parse.urljoin(address, each)) for each in loaded.addresses if each.endswith(".css")]
+    for style in [*styles, fetch(urllib.parse.urljoin(address, "theme.css")), CSS]:
+        assert not re.search(r"(@import|url\()\s*[\"']?(https?:)?//", style)
+
+
+def test_nothing_is_counted_shared_or_kept(address: str) -> None:
+    config = json.loads(fetch(urllib.parse.urljoin(address, "config")))
+    assert not config["analytics_enabled"] and not config["run_history"]
+    assert config["max_file_size"] == 200_000_000
+    assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False" and os.environ["HF_HUB_OFFLINE"] == "1"
+    assert not [part for part in config["dependencies"] if part["api_visibility"] != "private"]
+
+
+def upload(address: str, name: str, content: bytes) -> Path:
+    """What a browser does: one multipart form, answered by the place of the file on the server."""
+    body = (
+        (
+            f'--x\r\nContent-Disposition: form-data; name="files"; filename="{name}"\r\n'
+            "Content-Type: application/octet-stream\r\n\r\n"
+        ).encode()
+        + content
+        + b"\r\n--x--\r\n"
+    )
+    request = urllib.request.Request(
+        urllib.parse.urljoin(address, "gradio_api/upload"),
+        body,
+        {"Content-Type": "multipart/form-data; boundary=x"},
+    )
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        return Path(json.loads(answer.read())[0])
+
+
+def test_uploads_are_deleted_as_promised(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    page = empty_page()
+    # Looked for every minute, so that no file grows older than the 60 minutes on the page.
+    assert sum(page.blocks.delete_cache) < 60 * Limits().keep_minutes == 3600
+    try:
+        address = page.launch()
+        place = upload(address, "private.wav", b"secret")
+        assert place.read_bytes() == b"secret" and tmp_path in place.parents
+    finally:
+        page.close()
+    assert not place.exists()
+
+
+def test_a_file_over_the_limit_is_not_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    page = empty_page(Limits(megabytes=1))
+    try:
+        address = page.launch()
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            upload(address, "large.wav", bytes(1_100_000))
+        assert caught.value.code == 413
+        caught.value.close()
+    finally:
+        page.close()
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+# The door -------------------------------------------------------------------------------------------------------------
+
+
+def test_without_gradio_the_install_line_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("pipelines.web") or name.split(".")[0] == "gradio"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    assert app.main([]) == 1
+    assert capsys.readouterr().err == ("the page needs gradio, which is not installed here: pip install 'recog[app]'\n")
+
+
+def test_a_taken_port_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert app.main(["--port", str(port)]) == 1
+    assert capsys.readouterr().err.startswith(f"the page cannot listen on 127.0.0.1, port {port}: ")
+
+
+@pytest.mark.slow
+def test_the_program_starts_and_leaves_nothing_behind(
+    random_speech_bundle: Path, random_handwriting_bundle: Path, tmp_path: Path
+) -> None:
+    command = [sys.executable, "app.py", "--speech", random_speech_bundle, "--handwriting", random_handwriting_bundle]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as program:
+        assert program.stderr is not None
+        line = program.stderr.readline()
+        ready = re.fullmatch(r"recog is ready at (http://127\.0\.0\.1:\d+/) \(Ctrl-C stops it\)\n", line)
+        assert ready, line
+        upload(ready[1], "private.wav", b"secret")
+        assert list(tmp_path.glob("recog-*/*/private.wav"))
+        program.send_signal(signal.SIGTERM)
+        assert program.wait(20) == 0
+        assert program.stderr.read() == ""
+    assert list(tmp_path.iterdir()) == []
