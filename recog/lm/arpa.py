@@ -46,8 +46,8 @@ def read(path: str | Path, unit: Unit | None = None, text_rule: str = "raw") -> 
     the file is accepted, as SRILM's pruning leaves such; one whose beginning is not there is refused, as are
     unknown words, wrong numbers of n-grams, and files that end early, each with the line's number.
     """
-    with reading(path) as stream:
-        lines = enumerate(stream, 1)
+    with reading(path) as source:
+        lines = enumerate(source.stream, 1)
         counts = _counts(lines, path)
         vocabulary: dict[bytes, int] = {word.encode(): place for place, word in enumerate(SPECIAL)}
         vocabulary[b"<UNK>"] = 0
