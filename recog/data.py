@@ -40,6 +40,12 @@ class DataConfig:
     # Decoded samples are kept in memory up to this many gigabytes.
     memory_gigabytes: float = 6.0
 
+    def __post_init__(self) -> None:
+        if min(self.batch_frames, self.early_batch_frames) < 1:
+            raise ConfigError("data: batch_frames and early_batch_frames must be at least 1")
+        if min(self.early_epochs, self.copies, self.rare, self.memory_gigabytes, *self.weights.values(), 0) < 0:
+            raise ConfigError("data: early_epochs, copies, rare, memory_gigabytes and weights must not be below 0")
+
 
 @dataclass(frozen=True)
 class Example:
@@ -67,7 +73,7 @@ class Samples:
         self.alphabet, self.frontend, self.augment = alphabet, frontend, augment
         self.rows: list[Row] = []
         self.targets: list[tuple[int, ...]] = []
-        # Why rows were left out -> how many, and one example of each.
+        # Why rows were left out -> how many.
         self.left_out: Counter[str] = Counter()
         known = set(alphabet.symbols)
         for row in rows:
@@ -140,6 +146,8 @@ class Samples:
             for indices in same.values():
                 if len(indices) > config.copies:
                     times[random.permutation(indices)[config.copies :]] = 0
+        if not times.any():
+            raise ConfigError("data.weights leave no row to train on")
         return np.repeat(np.arange(len(times)), times).tolist()
 
 

@@ -1,0 +1,221 @@
+import numpy as np
+import oracles
+import pytest
+import torch
+from torch import nn
+
+from recog.errors import ConfigError
+from recog.frontend import pad
+from recog.models.average import Average
+from recog.models.layers import BidirectionalLSTM, Convolution, length_mask, reverse_within_lengths
+from recog.models.network import Network, NetworkConfig
+
+SMALL = NetworkConfig(
+    channels=(3, 4),
+    strides_time=(2, 2),
+    strides_features=(2, 2),
+    projection=10,
+    layers=2,
+    hidden=6,
+    rates=(1, 1),
+    dropout=0.3,
+    dropout_convolution=0.3,
+    auxiliary_layers=(0, 1),
+)
+SHAPES = {
+    "plain": {},
+    "one frame each": {"strides_time": (1, 1)},
+    "half": {"strides_time": (1, 2)},
+    "six": {"strides_time": (3, 2)},
+    "rates": {"rates": (2, 3)},
+    "fast rates": {"strides_time": (1, 1), "rates": (4, 1)},
+    "no projection of the sum": {"projection": 12},
+    "no convolution": {"channels": (), "strides_time": (), "strides_features": ()},
+    "four": {"channels": (2, 2, 2, 2), "strides_time": (2, 1, 2, 1), "strides_features": (2, 2, 2, 2), "rates": (2, 2)},
+}
+
+
+def network_of(features: int = 9, symbols: int = 5, **changes: object) -> Network:
+    torch.manual_seed(0)
+    config = NetworkConfig(**{**vars(SMALL), **changes})
+    network = Network(config, features, symbols)
+    for module in network.modules():  # statistics as training would have left them
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.3)
+            module.running_var.uniform_(0.5, 2)
+            module.bias.data.normal_(0, 0.3)
+    return network.eval()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_padded_batch_gives_what_each_sample_gives_alone(shape: str) -> None:
+    network = network_of(**SHAPES[shape])
+    lengths = [1, 2, 3, 4, 5, 7, 8, 11, 12, 13, 24, 37]
+    samples = [torch.randn(length, 9) for length in lengths]
+    batch = pad(samples)
+    together = network(batch.x, batch.lengths, auxiliary=True)
+    for row, sample in enumerate(samples):
+        alone = network(sample[None], torch.tensor([len(sample)]), auxiliary=True)
+        length = int(together.lengths[row])
+        assert alone.lengths.tolist() == [length] == [alone.log_probs.shape[1]]
+        assert (together.log_probs[row, :length] - alone.log_probs[0]).abs().max() < 1e-5
+        for heads, head in zip(together.auxiliary, alone.auxiliary, strict=True):
+            assert (heads[row, :length] - head[0]).abs().max() < 1e-5
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("shape", ["plain", "half", "six", "rates", "no convolution", "four"])
+def test_the_length_map_is_the_real_length(shape: str) -> None:
+    network = network_of(**{**SHAPES[shape], "hidden": 2, "projection": 2})
+    mapped = network.map_lengths(torch.arange(1, 201))
+    assert mapped.min() >= 1
+    for steps in range(1, 201):
+        output = network(torch.zeros(1, steps, 9), torch.tensor([steps]))
+        assert output.log_probs.shape[1] == int(output.lengths) == int(mapped[steps - 1])
+
+
+@torch.no_grad()
+def test_rows_are_log_probabilities_in_any_precision() -> None:
+    network, x = network_of(), 30 * torch.randn(3, 20, 9)
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            output = network(x, torch.tensor([20, 20, 20]), auxiliary=True)
+        assert len(output.auxiliary) == 2
+        for log_probs in (output.log_probs, *output.auxiliary):
+            assert log_probs.dtype == torch.float32
+            assert (log_probs.exp().sum(2) - 1).abs().max() < 1e-5
+    assert network(x, torch.tensor([20, 20, 20])).auxiliary == ()
+
+
+def packed(layer: BidirectionalLSTM, x: torch.Tensor, lengths: torch.Tensor) -> tuple[nn.LSTM, torch.Tensor]:
+    """PyTorch's own bidirectional layer with the same weights, over a packed sequence."""
+    twin = nn.LSTM(x.shape[2], layer.ahead.hidden_size, batch_first=True, bidirectional=True)
+    with torch.no_grad():
+        for name, parameter in layer.ahead.named_parameters():
+            getattr(twin, name).copy_(parameter)
+        for name, parameter in layer.back.named_parameters():
+            getattr(twin, name + "_reverse").copy_(parameter)
+    rows = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+    return twin, nn.utils.rnn.pad_packed_sequence(twin(rows)[0], batch_first=True)[0]
+
+
+def test_bidirectional_lstm_is_pytorchs_packed_one_in_value_and_gradient() -> None:
+    torch.manual_seed(0)
+    layer = BidirectionalLSTM(5, 4)
+    x, lengths = torch.randn(4, 9, 5, requires_grad=True), torch.tensor([9, 1, 4, 7])
+    inside = length_mask(lengths, 9)[:, :, None]
+    found = layer(x, lengths) * inside
+    twin, expected = packed(layer, x, lengths)
+    assert (found - expected).abs().max() < 1e-6
+    weight = torch.randn(4, 9, 8)
+    (gradient,) = torch.autograd.grad((found * weight).sum(), x, retain_graph=True)
+    (true_gradient,) = torch.autograd.grad((expected * weight).sum(), x, retain_graph=True)
+    assert (gradient - true_gradient).abs().max() < 1e-6
+    for name, parameter in layer.ahead.named_parameters():
+        (one,) = torch.autograd.grad((found * weight).sum(), parameter, retain_graph=True)
+        (other,) = torch.autograd.grad((expected * weight).sum(), getattr(twin, name), retain_graph=True)
+        assert (one - other).abs().max() < 1e-5
+
+
+@torch.no_grad()
+def test_lstm_follows_its_equations() -> None:
+    layer, x = BidirectionalLSTM(3, 4), torch.randn(1, 6, 3)
+    found = layer(x, torch.tensor([6]))[0].numpy()
+    for lstm, sequence, half in (
+        (layer.ahead, x[0].numpy(), found[:, :4]),
+        (layer.back, x[0].flip(0).numpy(), found[::-1, 4:]),
+    ):
+        weights = {name: parameter.double().numpy() for name, parameter in lstm.named_parameters()}
+        bias = weights["bias_ih_l0"] + weights["bias_hh_l0"]
+        expected = oracles.lstm(sequence, oracles.LSTMWeights(weights["weight_ih_l0"], weights["weight_hh_l0"], bias))
+        assert np.abs(half - expected).max() < 1e-6
+
+
+def test_recurrence_starts_orthogonal_and_remembering() -> None:
+    layer = BidirectionalLSTM(5, 4)
+    for lstm in (layer.ahead, layer.back):
+        for gate in lstm.weight_hh_l0.view(4, 4, 4):
+            assert (gate @ gate.T - torch.eye(4)).abs().max() < 1e-5
+        bias = (lstm.bias_ih_l0 + lstm.bias_hh_l0).view(4, 4)
+        assert torch.equal(bias, torch.tensor([0.0, 1.0, 0.0, 0.0])[:, None].expand(4, 4))  # the forget gate
+
+
+def test_reversal_stays_within_each_length() -> None:
+    x = torch.arange(10.0).view(2, 5, 1)
+    assert reverse_within_lengths(x, torch.tensor([5, 3])).flatten().tolist() == [4, 3, 2, 1, 0, 7, 6, 5, 8, 9]
+
+
+@torch.no_grad()
+def test_convolution_shrinks_both_ways_and_blanks_what_lies_past_the_end() -> None:
+    layer = Convolution(1, 3, (2, 3), 0.0).eval()
+    layer.normalise.bias.fill_(1.0)  # would turn padding into ones
+    y, lengths = layer(torch.randn(2, 1, 7, 10), torch.tensor([7, 3]))
+    assert y.shape == (2, 3, 4, 4)
+    assert lengths.tolist() == [4, 2]
+    assert y[1, :, 2:].abs().max() == 0
+    assert y[1, :, :2].abs().max() > 0
+
+
+def test_training_and_use_mean_the_same_without_dropout() -> None:
+    network = network_of(dropout=0.0, dropout_convolution=0.0, channels=(), strides_time=(), strides_features=())
+    x, lengths = torch.randn(2, 10, 9), torch.tensor([10, 6])
+    use = network(x, lengths).log_probs
+    assert torch.equal(network.train()(x, lengths).log_probs, use)
+
+
+def test_every_weight_is_trained() -> None:
+    network = network_of(rates=(1, 2)).train()
+    output = network(torch.randn(2, 20, 9), torch.tensor([20, 15]), auxiliary=True)
+    (output.log_probs.square().sum() + sum(head.square().sum() for head in output.auxiliary)).backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"channels": (3,)}, "1 channels, 2 strides_time and 2 strides_features"),
+        ({"layers": 3}, "3 layers but 2 rates"),
+        ({"hidden": 0}, "must be at least 1"),
+        ({"rates": (0, 1)}, "must be at least 1"),
+        ({"strides_time": (0, 1)}, "must be at least 1"),
+        ({"layers": 0, "rates": (), "auxiliary_layers": ()}, "must be at least 1"),
+        ({"dropout": 1.0}, r"network\.dropout is 1\.0; expected 0 <= dropout < 1"),
+        ({"dropout_convolution": -0.1}, r"network\.dropout_convolution is -0\.1"),
+        ({"auxiliary_layers": (2,)}, r"auxiliary_layers \(2,\) must lie in 0\.\.1"),
+    ],
+)
+def test_impossible_shapes_are_refused(settings: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        network_of(**settings)
+
+
+def test_average_is_a_decaying_mean_that_starts_short() -> None:
+    network = nn.Linear(1, 1, bias=False)
+    average, expected = Average(network, 0.9), network.weight.item()
+    for number in range(1, 200):
+        network.weight.data.fill_(float(number))
+        average.update(network)
+        keep = min(0.9, number / (number + 9))
+        expected = keep * expected + (1 - keep) * number
+    assert float(average.tensors["weight"]) == pytest.approx(expected, rel=1e-5)
+    assert expected == pytest.approx(199 - 9, abs=1e-3)  # a ramp lags by decay / (1 - decay)
+
+
+def test_average_counts_and_gives_the_weights_back() -> None:
+    network = network_of().train()
+    average = Average(network, 0.5)
+    own = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    network(torch.randn(2, 20, 9), torch.tensor([20, 15]))
+    with torch.no_grad():
+        network.output.weight += 1
+    average.update(network)
+    moved = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    with pytest.raises(KeyError), average.applied(network):
+        assert torch.allclose(network.output.weight, own["output.weight"] + 0.9)  # the first window is 10 updates
+        assert int(network.convolutions[0].normalise.num_batches_tracked) == 1
+        raise KeyError
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(tensor, moved[name])
