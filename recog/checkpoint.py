@@ -3,6 +3,7 @@
     network.safetensors   weights, float16
     bundle.json           format version, network shape, frontend, alphabet, text rule, provenance
     card.md               for people: data, licences, figures
+    words.lm, characters.lm, decoder.json      the language side, if any (recog.language)
 
 Nothing is pickled. A bundle is written beside its place and moved there whole.
 """
@@ -14,16 +15,19 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import safetensors
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from recog import language as languages
+from recog import text
 from recog.alphabet import Alphabet
 from recog.audio import SpeechFrontend
 from recog.config import build
 from recog.errors import CheckpointError, RecogError
 from recog.frontend import Frontend
 from recog.image import HandwritingFrontend
+from recog.language import Language
 from recog.models.network import Network, NetworkConfig
 
 FORMAT = 1
@@ -44,6 +48,8 @@ class Bundle:
     text_rule: str
     # Where it comes from: data, steps, seed, hardware, figures. For people, never read by code.
     provenance: dict[str, Any] = field(default_factory=dict)
+    # Language models and decoder weights, where it has any.
+    language: Language | None = None
 
     @property
     def kind(self) -> str:
@@ -52,8 +58,13 @@ class Bundle:
 
 
 def save(bundle: Bundle, folder: str | Path, card: str = "") -> None:
-    """Writes the bundle to `folder`, replacing what was there only when the new one is complete."""
+    """Writes the bundle to `folder`, replacing the bundle that was there only when the new one is complete.
+
+    Refuses a folder that holds something else, and weights that float16 cannot hold.
+    """
     folder = Path(folder)
+    if folder.exists() and not (folder / "bundle.json").is_file() and (folder.is_file() or any(folder.iterdir())):
+        raise CheckpointError(f"{folder} holds something that is no bundle, which would be lost; name another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     described = {
         "format": FORMAT,
@@ -77,6 +88,8 @@ def save(bundle: Bundle, folder: str | Path, card: str = "") -> None:
     try:
         save_file(half, fresh / "network.safetensors")
         (fresh / "bundle.json").write_text(json.dumps(described, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+        if bundle.language:
+            languages.save(fresh, bundle.language)
         (fresh / "card.md").write_text(card or f"# {bundle.name}\n", encoding="utf-8")
         fresh.chmod(0o755)
         _replace(folder, fresh)
@@ -85,20 +98,24 @@ def save(bundle: Bundle, folder: str | Path, card: str = "") -> None:
 
 
 def _replace(folder: Path, fresh: Path) -> None:
-    """Moves `fresh` to `folder`; an older folder steps aside first and is deleted last."""
-    aside = folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(aside, ignore_errors=True)
+    """Moves `fresh` to `folder`; an older folder steps aside first, where `find` still finds it, and is deleted last."""
     if folder.exists():
-        folder.rename(aside)
+        shutil.rmtree(_aside(folder), ignore_errors=True)
+        folder.rename(_aside(folder))
     fresh.rename(folder)
-    shutil.rmtree(aside, ignore_errors=True)
+    shutil.rmtree(_aside(folder), ignore_errors=True)
+
+
+def _aside(folder: Path) -> Path:
+    return folder.parent / f".{folder.name}.old"
 
 
 def find(name_or_path: str | Path) -> Path:
     """The folder of a bundle: a path as it stands, or the name of one that comes with the project."""
-    for folder in (Path(name_or_path), SHELF / name_or_path):
-        if (folder / "bundle.json").is_file():
-            return folder
+    for place in (Path(name_or_path), SHELF / name_or_path):
+        for folder in (place, _aside(place)):  # aside: a save was cut off between its last two steps
+            if (folder / "bundle.json").is_file():
+                return folder
     names = ", ".join(sorted(path.parent.name for path in SHELF.glob("*/bundle.json"))) or "none"
     raise CheckpointError(
         f"{name_or_path} is not a bundle: no bundle.json there; bundles that come with recog: {names}"
@@ -114,16 +131,25 @@ def load(name_or_path: str | Path) -> Bundle:
             raise CheckpointError(
                 f"bundle {folder} has format {described['format']}; this recog reads up to {FORMAT}: update recog"
             )
+        text.rule(described["text_rule"])
         frontend = build(_FRONTENDS[described["kind"]], described["frontend"], "frontend")
         alphabet = Alphabet(tuple(described["alphabet"]))
         network = Network(build(NetworkConfig, described["network"], "network"), frontend.features, len(alphabet))
         weights = load_file(folder / "network.safetensors")
         network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in weights.items()})
+        network.eval()
+        return Bundle(described["name"], network, frontend, alphabet, described["text_rule"], described["provenance"])
     except CheckpointError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, RecogError, safetensors.SafetensorError) as error:
-        raise CheckpointError(
-            f"bundle {folder} is damaged ({str(error).splitlines()[0]}); fetch or train it again"
-        ) from error
-    network.eval()
-    return Bundle(described["name"], network, frontend, alphabet, described["text_rule"], described["provenance"])
+    except (
+        OSError,
+        LookupError,
+        AttributeError,
+        TypeError,
+        ValueError,
+        RuntimeError,
+        RecogError,
+        SafetensorError,
+    ) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"bundle {folder} is damaged ({reason}); fetch or train it again") from error

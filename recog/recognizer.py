@@ -1,7 +1,7 @@
 """Bundle + decoding options -> hypotheses. The only place where network and decoder meet."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -11,26 +11,34 @@ from torch import Tensor
 from recog import data, frontend
 from recog.audio import SpeechFrontend
 from recog.checkpoint import Bundle
-from recog.ctc.beam import beam_search
+from recog.ctc.decoder import Decoder
 from recog.ctc.greedy import greedy
 from recog.ctc.hypothesis import Hypothesis
+from recog.ctc.options import DecoderOptions
 from recog.errors import ConfigError, InputError
+from recog.lm.hotwords import Hotword
 
 
 @dataclass(frozen=True)
 class DecodingOptions:
-    """How log-probabilities become text."""
+    """How log-probabilities become text, as far as a user chooses; the rest comes with the bundle."""
 
-    # Prefixes kept by the beam search; 0 decodes greedily.
-    beam: int = 16
+    # Prefixes kept by the beam search; 0 decodes greedily; None: as many as the bundle was tuned with.
+    beam: int | None = None
+    # Whether the bundle's language models have a say, where it has any.
+    language: bool = True
+    # Words and phrases to be preferred.
+    hotwords: tuple[Hotword, ...] = ()
     # Padded frames in a batch: memory grows with it.
     batch_frames: int = 20000
     # "cpu", "cuda", or "auto": a GPU where there is one.
     device: str = "auto"
 
     def __post_init__(self) -> None:
-        if self.beam < 0 or self.batch_frames < 1 or self.device not in ("auto", "cpu", "cuda"):
+        if (self.beam or 0) < 0 or self.batch_frames < 1 or self.device not in ("auto", "cpu", "cuda"):
             raise ConfigError("decoding: beam must be >= 0, batch_frames >= 1, device 'auto', 'cpu' or 'cuda'")
+        if self.beam == 0 and self.hotwords:
+            raise ConfigError("decoding: hotwords need a beam search; leave out --greedy, or the hotwords")
 
 
 @dataclass(frozen=True)
@@ -51,7 +59,20 @@ class Recognizer:
         if wanted == "cuda" and not torch.cuda.is_available():
             raise ConfigError("decoding.device is 'cuda', but PyTorch finds no GPU here; use 'auto' or 'cpu'")
         self.device = torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
-        self.network = bundle.network.to(self.device)
+        self.network = bundle.network.to(self.device).eval()
+        self.decoder = None if self.options.beam == 0 else self._decoder()
+
+    def _decoder(self) -> Decoder:
+        language = self.bundle.language if self.options.language else None
+        settings = replace(language.options if language else DecoderOptions(), hotwords=self.options.hotwords)
+        if self.options.beam is not None:
+            settings = replace(settings, beam=self.options.beam)
+        return Decoder(
+            self.bundle.alphabet.symbols,
+            settings,
+            language.word_model if language else None,
+            language.character_model if language else None,
+        )
 
     @property
     def step_size(self) -> float:
@@ -62,10 +83,18 @@ class Recognizer:
 
     def recognise(self, features: Sequence[Tensor]) -> list[Recognition]:
         """Feature matrices (T, F) of any lengths -> a recognition of each, in the same order."""
-        found: dict[int, Recognition] = {}
+        numbers, matrices = [], []
         for index, log_probs in self.log_probs(features):
-            hypothesis = beam_search(log_probs, self.options.beam) if self.options.beam else greedy(log_probs)
-            found[index] = Recognition(self.bundle.alphabet.decode(hypothesis.labels), hypothesis)
+            numbers.append(index)
+            matrices.append(log_probs)
+        if self.decoder is None:
+            hypotheses = [greedy(log_probs) for log_probs in matrices]
+        else:
+            hypotheses = [best[0] for best in self.decoder.decode_many(matrices)]
+        found = {
+            index: Recognition(self.bundle.alphabet.decode(hypothesis.labels), hypothesis)
+            for index, hypothesis in zip(numbers, hypotheses, strict=True)
+        }
         return [found[index] for index in range(len(features))]
 
     @torch.inference_mode()
