@@ -67,6 +67,12 @@ class FitConfig:
             raise ConfigError(f"fit.precision is {self.precision!r}; choose 'bf16' or 'fp32'")
         if self.epochs < 1 or self.peak_rate <= 0 or not 0 <= self.flat <= 1 or not 0 <= self.average < 1:
             raise ConfigError("fit: expected epochs >= 1, peak_rate > 0, 0 <= flat <= 1, 0 <= average < 1")
+        if min(self.dev_rows, self.log_every, self.patience_bad) < 1 or self.clip <= 0:
+            raise ConfigError("fit: expected dev_rows, log_every and patience_bad of at least 1, and clip > 0")
+        if min(self.minutes, self.warmup_steps, self.weight_decay, self.auxiliary_weight, self.save_minutes) < 0:
+            raise ConfigError(
+                "fit: minutes, warmup_steps, weight_decay, auxiliary_weight and save_minutes must not be below 0"
+            )
 
 
 @dataclass(frozen=True)
@@ -105,39 +111,39 @@ def fit(
     if resume:
         state.load()
     log = RunLog(folder / "log.jsonl", config.log_every, bundle)
-    stop = StopRequest()
-    for epoch in range(state.epoch, config.epochs):
-        network.train()
-        batches = samples.epoch(epoch, config.seed, batching)
-        for number in range(state.batch, len(batches)):
-            done = progress(epoch + number / len(batches), state.minutes, config)
-            if done >= 1:
-                break  # the clock has run out within the epoch
-            for group in optimiser.param_groups:
-                group["lr"] = rate(done, state.updates, config)
-            examples = fitting(data.examples(samples, batches[number], epoch, config.seed), bundle, log)
-            if not examples:
-                continue
-            update = step(bundle, optimiser, examples, config, device)
-            if update.finite:
-                average.update(network)
-            state.advance(epoch, number + 1, update.finite, config.patience_bad)
-            log.update(state, update, done, optimiser.param_groups[0]["lr"])
-            if stop.requested or state.due(config.save_minutes):
-                state.save()
-            if stop.requested:
-                raise TrainingError(
-                    f"stopped by {stop.requested} at update {state.updates}; the state is saved, go on with --resume"
-                )
-        scores = evaluate_average(bundle, average, dev[:: -(-len(dev) // config.dev_rows)])
-        log.evaluation(state, epoch, scores)
-        if scores.characters.rate < state.best_cer:
-            state.best_cer = scores.characters.rate
-            save_average(bundle, average, folder / "best", state, scores)
-        state.next_epoch(epoch + 1)
-        state.save()
-        if progress(epoch + 1, state.minutes, config) >= 1:
-            break
+    with StopRequest() as stop:
+        for epoch in range(state.epoch, config.epochs):
+            network.train()
+            batches = samples.epoch(epoch, config.seed, batching)
+            for number in range(state.batch, len(batches)):
+                done = progress(epoch + number / len(batches), state.minutes, config)
+                if done >= 1:
+                    break  # the clock has run out within the epoch
+                for group in optimiser.param_groups:
+                    group["lr"] = rate(done, state.updates, config)
+                examples = fitting(data.examples(samples, batches[number], epoch, config.seed), bundle, log)
+                if not examples:
+                    continue
+                update = step(bundle, optimiser, examples, config, device)
+                if update.finite:
+                    average.update(network)
+                state.advance(epoch, number + 1, update.finite, config.patience_bad)
+                log.update(state, update, done, optimiser.param_groups[0]["lr"])
+                if stop.requested or state.due(config.save_minutes):
+                    state.save()
+                if stop.requested:
+                    raise TrainingError(
+                        f"stopped by {stop.requested} at update {state.updates}; the state is saved, go on with --resume"
+                    )
+            scores = evaluate_average(bundle, average, dev[:: -(-len(dev) // config.dev_rows)])
+            log.evaluation(state, epoch, scores)
+            if scores.characters.rate < state.best_cer:
+                state.best_cer = scores.characters.rate
+                save_average(bundle, average, folder / "best", state, scores)
+            state.next_epoch(epoch + 1)
+            state.save()
+            if progress(epoch + 1, state.minutes, config) >= 1:
+                break
     best = checkpoint.load(folder / "best")
     return Fitted(best, scores_of(best, dev), state.epoch, state.updates, state.minutes)
 
@@ -176,8 +182,10 @@ def step(
 ) -> Update:
     """One update of the bundle's network on a batch of examples.
 
-    A gradient that is not finite is thrown away and reported as an update with an infinite loss.
+    A gradient that is not finite is thrown away, with the batch statistics it came with, and reported as an update
+    with an infinite loss.
     """
+    statistics = [buffer.clone() for buffer in bundle.network.buffers()]
     batch = frontend.pad([example.features for example in examples])
     x, lengths = batch.x.to(device), batch.lengths.to(device)
     with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
@@ -192,6 +200,8 @@ def step(
     both.backward()
     norm = torch.nn.utils.clip_grad_norm_(bundle.network.parameters(), config.clip)
     if not torch.isfinite(norm):
+        for buffer, before in zip(bundle.network.buffers(), statistics, strict=True):
+            buffer.copy_(before)
         return Update(math.inf, Counts(), 0.0, len(examples), int(lengths.sum()))
     optimiser.step()
     blank = blank_share(output.log_probs, output.lengths)
@@ -223,12 +233,14 @@ def evaluate_average(bundle: Bundle, average: Average, dev: Sequence[Row]) -> Sc
 
 
 def scores_of(bundle: Bundle, dev: Sequence[Row]) -> Scores:
-    """Greedy scores of a bundle on rows; refuses a dev set of which not a single row could be read."""
-    bundle.network.eval()
+    """Greedy scores of a bundle on rows; refuses a dev set without a single row that can be read and scored."""
     evaluation = evaluate(Recognizer(bundle, DecodingOptions(beam=0)), dev)
     if len(evaluation.failures) == len(dev):
         raise TrainingError(f"no dev row could be read; the first: {evaluation.failures[0].failure}")
-    return evaluation.scores()
+    scores = evaluation.scores()
+    if not scores.rows:  # a CER of 0 over nothing would be kept as the best for ever
+        raise TrainingError(f"no dev row holds any text under the text rule {bundle.text_rule!r}; give other dev rows")
+    return scores
 
 
 def save_average(bundle: Bundle, average: Average, folder: Path, state: TrainState, scores: Scores) -> None:

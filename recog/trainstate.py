@@ -18,13 +18,21 @@ from recog.models.average import Average
 
 
 class StopRequest:
-    """Notes SIGTERM and Ctrl-C, so that the loop can save before it ends; a second Ctrl-C ends at once."""
+    """Within its block, notes SIGTERM and Ctrl-C, so that the loop can save before it ends; a second one ends at once."""
 
     def __init__(self) -> None:
         self.requested = ""
-        if threading.current_thread() is threading.main_thread():
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "StopRequest":
+        if threading.current_thread() is threading.main_thread():  # Python hears signals there alone
             for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, self._note)
+                self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def _note(self, number: int, _frame: object) -> None:
         if self.requested:
@@ -103,14 +111,17 @@ class TrainState:
                 for name, tensor in _under("average.", tensors).items()
             }
             self._load_optimiser(_under("optimiser.", tensors))
+            self._load_numbers(numbers)
+            torch.set_rng_state(tensors["random"])
         except (OSError, KeyError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
-            reason = str(error).splitlines()[0]
+            reason = " ".join(str(error).split())[:200]
             raise CheckpointError(
                 f"training state {self.path} cannot be resumed ({reason}); start anew or use --init-from"
             ) from error
-        torch.set_rng_state(tensors["random"])
         if "random.cuda" in tensors and torch.cuda.is_available():
             torch.cuda.set_rng_state(tensors["random.cuda"])
+
+    def _load_numbers(self, numbers: dict[str, Any]) -> None:
         self.epoch, self.batch, self.updates, self.bad = (
             int(numbers[key]) for key in ("epoch", "batch", "updates", "bad")
         )
