@@ -40,13 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
                 raise
             print("the page needs gradio, which is not installed here: pip install 'recog[app]'", file=sys.stderr)
             return 1
-        # Not above: these load torch, which `--help` and the refusal need not wait for.
-        from pipelines import HandwritingPipeline, SpeechPipeline
+        # Not at the top: these load torch, which `--help` and the refusal need not wait for.
+        from pipelines.web import handwriting, speech
         from pipelines.web.once import Once
 
-        speech = Once(lambda: SpeechPipeline.load(arguments.speech))
-        handwriting = Once(lambda: HandwritingPipeline.load(arguments.handwriting))
-        page = Page(speech, handwriting)
+        listener = Once(lambda: speech.load(arguments.speech))
+        reader = Once(lambda: handwriting.load(arguments.handwriting))
+        page = Page(listener, reader)
         try:
             address = page.launch(arguments.host, arguments.port)
         except OSError as error:
@@ -56,8 +56,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 1
         print(f"recog is ready at {address} (Ctrl-C stops it)", file=sys.stderr)
         # The page is there first; who opens it finds the recognisers warm.
-        speech.start()
-        handwriting.start()
+        listener.start()
+        reader.start()
         try:
             while True:
                 time.sleep(3600)

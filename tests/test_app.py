@@ -15,6 +15,7 @@ import urllib.parse
 import urllib.request
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ import app
 from pipelines.handwriting import HandwritingPipeline
 from pipelines.speech import SpeechPipeline
 from pipelines.transcript import PageTranscript, SpokenWord, WrittenLine, WrittenWord
-from pipelines.web import result
+from pipelines.web import handwriting, result, speech
 from pipelines.web.handwriting import LINE_COLOUR, HandwritingTab, draw_over
 from pipelines.web.limits import Limits
 from pipelines.web.once import Once
@@ -128,13 +129,15 @@ def test_silence_and_blank_paper_say_so(
 
 def test_lines_are_framed_and_numbered_and_unsure_words_veiled() -> None:
     sure, unsure = WrittenWord("a", (20, 20, 40, 40), 0.9), WrittenWord("b", (50, 20, 70, 40), 0.1)
-    transcript = PageTranscript("a b", (WrittenLine("a b", (20, 20, 80, 40), (sure, unsure)),), 100, 60)
+    transcript = PageTranscript("a b", (line := WrittenLine("a b", (20, 20, 80, 40), (sure, unsure)),), 100, 60)
     drawn = draw_over(Image.new("L", (100, 60), 200), transcript)
     assert drawn.getpixel((80, 30)) == LINE_COLOUR == drawn.getpixel((40, 40))
     assert drawn.getpixel((30, 30)) == (200, 200, 200) == drawn.getpixel((90, 50))
     red, green, blue = drawn.getpixel((60, 30))
     assert red > 200 > green > blue
-    assert drawn.getpixel((19, 21)) == LINE_COLOUR  # the corner of the number in the margin
+    assert drawn.getpixel((19, 21)) == (200, 200, 200)
+    two = draw_over(Image.new("L", (100, 60), 200), replace(transcript, lines=(line, line)))
+    assert two.getpixel((19, 21)) == LINE_COLOUR  # the corner of the number, in the margin
 
 
 def test_large_pages_are_drawn_smaller() -> None:
@@ -267,6 +270,20 @@ def test_once_forgets_a_failure() -> None:
 
     value = Once(make)
     assert (value.problem(), value.problem(), value()) == ("the bundle is missing", "", "there")
+
+
+def test_what_is_loaded_has_been_used_and_reads_as_ever(
+    trained_speech_bundle: Path, trained_handwriting_bundle: Path, recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    for module in (audio, image):
+        original = module.read
+        monkeypatch.setattr(
+            module, "read", lambda path, *rest, _read=original: (read.append(path.name), _read(path, *rest))[1]
+        )
+    assert speech.load(trained_speech_bundle)(recording).text == SPOKEN_TEXTS[0]
+    handwriting.load(trained_handwriting_bundle)
+    assert read == ["reader.opus", "spelt.wav", "line-english.webp"]
 
 
 def test_a_missing_bundle_is_told_on_the_page(recording: Path) -> None:

@@ -33,13 +33,11 @@ LINE_COLOUR = (37, 99, 235)
 UNSURE_COLOUR = (234, 88, 12)
 
 
-def as_it_came(payload: Any) -> str | None:
-    """The path of an uploaded picture, in place of what gradio does with it.
-
-    Gradio opens it first, stores photos again with loss, turns them without asking, and meets a damaged file with a
-    message that helps nobody.
-    """
-    return payload.path if payload else None
+def load(name_or_path: str | Path) -> HandwritingPipeline:
+    """A pipeline that has read an example: what is compiled on first use is compiled before anybody waits for it."""
+    pipeline = HandwritingPipeline.load(name_or_path)
+    pipeline(HERE / "line-english.webp")
+    return pipeline
 
 
 class HandwritingTab:
@@ -50,20 +48,22 @@ class HandwritingTab:
         notice = gr.Markdown(visible=False, elem_classes="notice")
         with gr.Row(equal_height=False):
             with gr.Column(min_width=300):
+                file = gr.File(label="Image file", file_types=["image"], height=150)
+                gr.Markdown(
+                    f"Up to {limits.megapixels:g} megapixels and {limits.megabytes} MB: one line, or a page of one column. "
+                    "Or photograph or paste it here:",
+                    elem_classes="hint",
+                )
                 picture = gr.Image(
-                    label="Page or line",
-                    sources=["upload", "webcam", "clipboard"],
+                    label="Picture",
+                    sources=["webcam", "clipboard"],
+                    type="filepath",
+                    image_mode=None,  # the file as it came, not one that gradio stored again
                     webcam_options=CAMERA,
-                    height=340,
+                    height=280,
                     buttons=["fullscreen"],
                     elem_classes="picture",
                     alt_text="The picture to be transcribed",
-                )
-                # Set on the object: for a class of its own gradio would write a stub file beside this one.
-                picture.preprocess = as_it_came  # type: ignore[method-assign]
-                gr.Markdown(
-                    f"Up to {limits.megapixels:g} megapixels and {limits.megabytes} MB: one line, or a page of one column.",
-                    elem_classes="hint",
                 )
                 fast = gr.Checkbox(
                     label="Fast, without search",
@@ -93,8 +93,10 @@ class HandwritingTab:
                     elem_classes="words",
                 )
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        # A picture that was refused leaves its place.
-        picture.upload(self.take, picture, picture, **quiet).failure(lambda: None, None, picture, **quiet)
+        # What was uploaded moves into the picture's place; a file that was refused makes room for the next one too.
+        taken = file.upload(self.take, file, picture, show_progress_on=[picture], api_visibility="private")
+        taken.success(lambda: None, None, file, **quiet)
+        taken.failure(lambda: None, None, file, **quiet)
         run: dict[str, Any] = {
             "fn": self.transcribe,
             "inputs": [picture, fast],
@@ -120,12 +122,12 @@ class HandwritingTab:
     def take(self, uploaded: str | None) -> Any:
         """An uploaded file -> the picture shown; refuses at once what cannot be read."""
         if uploaded is None:
-            return None
+            return gr.skip()
         path = Path(uploaded)
         with told(path):
             grey = self.limits.picture(path)
         if path.suffix.lower() in SHOWABLE:
-            return gr.skip()
+            return str(path)
         shown = Path(tempfile.mkdtemp(dir=cache())) / f"{path.stem}.png"
         grey.save(shown)
         return str(shown)
@@ -165,7 +167,7 @@ def summarise(transcript: PageTranscript, seconds: float) -> str:
 
 
 def draw_over(grey: Image.Image, transcript: PageTranscript) -> Image.Image:
-    """The page with a numbered frame around every line, and an orange veil over unsure words."""
+    """The page with a frame around every line, numbered where there are several, and an orange veil on unsure words."""
     scale = min(1.0, DRAWN_PX / max(grey.size))
     page = grey.resize((max(1, round(grey.width * scale)), max(1, round(grey.height * scale)))).convert("RGBA")
     veil = Image.new("RGBA", page.size)
@@ -179,6 +181,8 @@ def draw_over(grey: Image.Image, transcript: PageTranscript) -> Image.Image:
                 pen.rectangle([side * scale for side in word.box], fill=(*UNSURE_COLOUR, 70))
         left, top, right, bottom = (side * scale for side in line.box)
         pen.rectangle((left, top, right, bottom), outline=(*LINE_COLOUR, 255), width=thin)
+        if len(transcript.lines) == 1:
+            continue  # there is nothing to tell apart
         # The number stands in the margin where there is one, so that it hides no letter.
         width = pen.textlength(str(number), font=font) + 6 * thin
         left = max(0, left - width)

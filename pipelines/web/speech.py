@@ -22,6 +22,13 @@ PLAYABLE = {".wav", ".mp3", ".ogg", ".oga", ".opus", ".flac", ".m4a", ".aac", ".
 RATE_HZ = 16000
 
 
+def load(name_or_path: str | Path) -> SpeechPipeline:
+    """A pipeline that has read the example: what is compiled on first use is compiled before anybody waits for it."""
+    pipeline = SpeechPipeline.load(name_or_path)
+    pipeline(EXAMPLE)
+    return pipeline
+
+
 class SpeechTab:
     """Draws the tab inside a Blocks context; its methods are what happens on the page."""
 
@@ -54,9 +61,9 @@ class SpeechTab:
                 )
         # What was uploaded moves into the player; a file that was refused makes room for the next one too.
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        file.upload(self.take, file, sound, show_progress_on=[sound], api_visibility="private").then(
-            lambda: None, None, file, **quiet
-        )
+        taken = file.upload(self.take, file, sound, show_progress_on=[sound], api_visibility="private")
+        taken.success(lambda: None, None, file, **quiet)
+        taken.failure(lambda: None, None, file, **quiet)
         run: dict[str, Any] = {
             "fn": self.transcribe,
             "inputs": [sound, fast],

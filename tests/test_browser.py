@@ -1,0 +1,136 @@
+# ruff: noqa: E402 - without a browser this file is skipped before the imports that need it
+import gc
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import soundfile
+from conftest import SPOKEN_TEXTS, TINY_SPEECH, WRITTEN_TEXTS, draw_line, spell_wave
+from PIL import Image
+
+pytest.importorskip("gradio", reason="the page needs gradio: pip install 'recog[app]'")
+playwright = pytest.importorskip(
+    "playwright.sync_api", reason="the browser test needs playwright: pip install playwright"
+)
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+if CHROMIUM is None:
+    pytest.skip("the browser test needs Chromium: apt-get install chromium", allow_module_level=True)
+
+from pipelines.handwriting import HandwritingPipeline
+from pipelines.speech import SpeechPipeline
+from pipelines.web.limits import Limits
+from pipelines.web.once import Once
+from pipelines.web.page import Page
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
+expect = playwright.expect
+expect.set_options(timeout=20_000)
+
+
+@pytest.fixture(scope="module")
+def address(
+    trained_speech_bundle: Path, trained_handwriting_bundle: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
+        page = Page(
+            Once(lambda: SpeechPipeline.load(trained_speech_bundle)),
+            Once(lambda: HandwritingPipeline.load(trained_handwriting_bundle)),
+            Limits(megabytes=1),
+        )
+        yield page.launch()
+        page.close()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["playwright.Browser"]:
+    with playwright.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def tab(browser: "playwright.Browser", address: str) -> Iterator["playwright.Page"]:
+    """The open page; it fails the test when it asks anybody but its own server for anything, or logs an error."""
+    context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    tab = context.new_page()
+    trouble: list[str] = []
+    tab.on(
+        "request", lambda sent: None if sent.url.startswith((address, "data:", "blob:")) else trouble.append(sent.url)
+    )
+    tab.on("pageerror", lambda error: trouble.append(str(error)))
+    tab.goto(address)
+    expect(tab.get_by_role("heading", name="recog", level=1)).to_be_visible()
+    yield tab
+    context.close()
+    assert trouble == []
+
+
+def shown(tab: "playwright.Page") -> "playwright.Locator":
+    return tab.get_by_role("tabpanel").get_by_role("region", name="Text")
+
+
+def upload(tab: "playwright.Page", file: Path) -> None:
+    tab.get_by_role("tabpanel").locator("input[type=file]").first.set_input_files(file)
+
+
+def test_a_recording_is_uploaded_and_read(tab: "playwright.Page", tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "spelt.wav", spell_wave(SPOKEN_TEXTS[1], TINY_SPEECH.rate_hz), TINY_SPEECH.rate_hz)
+    upload(tab, tmp_path / "spelt.wav")
+    expect(tab.get_by_role("button", name="Play", exact=True)).to_be_visible()
+    expect(tab.get_by_role("button", name="Click to upload or drop files")).to_be_visible()
+    tab.get_by_role("button", name="Transcribe").click()
+    expect(shown(tab)).to_have_text(SPOKEN_TEXTS[1])
+    expect(tab.get_by_role("grid", name="Words and times in seconds").get_by_role("gridcell").first).to_have_text("dab")
+    tab.get_by_role("button", name="Copy text").click()
+    assert tab.evaluate("navigator.clipboard.readText()") == SPOKEN_TEXTS[1]
+    with tab.expect_download() as saving:
+        tab.get_by_role("button", name="Save text").click()
+    assert saving.value.suggested_filename == "spelt.txt"
+    assert Path(saving.value.path()).read_text(encoding="utf-8") == SPOKEN_TEXTS[1] + "\n"
+
+
+def test_a_picture_is_uploaded_and_read(tab: "playwright.Page", tmp_path: Path) -> None:
+    draw_line(WRITTEN_TEXTS[4]).save(tmp_path / "line.png")
+    tab.get_by_role("tab", name="Handwriting").click()
+    upload(tab, tmp_path / "line.png")
+    expect(tab.get_by_role("img", name="The picture to be transcribed")).to_be_visible()
+    tab.get_by_role("button", name="Transcribe").click()
+    expect(shown(tab)).to_have_text(WRITTEN_TEXTS[4])
+    expect(tab.get_by_role("img", name="The page with a numbered frame")).to_be_visible()
+
+
+def test_a_bad_file_is_refused_and_makes_room_for_the_next(tab: "playwright.Page", tmp_path: Path) -> None:
+    (tmp_path / "notes.wav").write_text("no sound")
+    upload(tab, tmp_path / "notes.wav")
+    expect(tab.get_by_test_id("toast-body")).to_contain_text("notes.wav is not a recording that can be decoded")
+    expect(tab.get_by_role("button", name="Click to upload or drop files")).to_be_visible()
+
+
+def test_a_file_over_the_limit_is_refused(tab: "playwright.Page", tmp_path: Path) -> None:
+    expect(tab.get_by_text("Up to 30 minutes and 1 MB.")).to_be_visible()
+    (tmp_path / "long.wav").write_bytes(bytes(1_100_000))
+    upload(tab, tmp_path / "long.wav")
+    expect(tab.get_by_test_id("toast-body")).to_contain_text("size")
+
+
+def test_a_picture_that_browsers_cannot_show_is_shown(tab: "playwright.Page", tmp_path: Path) -> None:
+    Image.new("L", (60, 30), 128).save(tmp_path / "grey.tif")
+    tab.get_by_role("tab", name="Handwriting").click()
+    upload(tab, tmp_path / "grey.tif")
+    picture = tab.get_by_role("img", name="The picture to be transcribed")
+    expect(picture).to_have_js_property("naturalWidth", 60)
+
+
+def test_the_example_is_one_key_away(tab: "playwright.Page") -> None:
+    tab.get_by_role("button", name="Transcribe").focus()
+    tab.keyboard.press("Tab")
+    expect(tab.get_by_role("button", name="Try an example")).to_be_focused()
+    tab.keyboard.press("Enter")
+    expect(tab.get_by_text("s of sound")).to_contain_text("6.2 s of sound, read in")
