@@ -81,7 +81,7 @@ class RunLog:
         print(
             f"update {line['update']}  epoch {line['epoch']}  {100 * done:.1f} %  loss {line['loss']:.3f}  "
             f"CER {100 * line['cer']:.1f} %  blank {100 * line['blank']:.0f} %  rate {rate:.2e}  "
-            f"{line['per_hour']:.0f} {line['unit']}/h  {line['minutes']:.1f} min, {line['minutes_left']} left",
+            f"{line['per_hour']:.0f} {line['unit']}/h  {line['minutes']:.1f} min, {'?' if line['minutes_left'] is None else line['minutes_left']} left",
             file=sys.stderr,
             flush=True,
         )
