@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from recog.compile import compiled
 
-# State of the empty context, and the "not found" of `child`: no node has the root as its child.
+# State of the empty context, and the "not found" of a search: no node has the root as its child.
 ROOT = 0
 # Word ids that every vocabulary begins with: <unk>, <s>, </s>.
 UNKNOWN, BEGIN, END = 0, 1, 2
@@ -41,65 +41,58 @@ class Tables(NamedTuple):
     back_off_starts: NDArray[np.int64]
 
 
+# The functions below take just the arrays they read: handing the whole tuple on would count references to each of
+# its arrays at every call, which takes longer than the search itself.
+
+
 @compiled
-def level(tables: Tables, node: int) -> int:
+def _level(bounds: NDArray[np.int64], node: int) -> int:
     """How many words the node's path has, less one; the root counts as 0."""
     order = 0
-    while node >= tables.bounds[order + 1]:
+    while node >= bounds[order + 1]:
         order += 1
     return order
 
 
 @compiled
-def log_prob(tables: Tables, node: int) -> float:
-    """Natural log of the node's last word given the words before it."""
-    code = int(tables.log_prob_codes[node])
-    return float(tables.log_prob_values[tables.log_prob_starts[level(tables, node)] + code])
-
-
-@compiled
-def back_off(tables: Tables, node: int) -> float:
-    """Natural log of the weight that a shorter context's probability gets when this context lacks the word."""
-    code = int(tables.back_off_codes[node])
-    return float(tables.back_off_values[tables.back_off_starts[level(tables, node)] + code])
-
-
-@compiled
-def child(tables: Tables, node: int, word: int) -> int:
+def _child(children: NDArray[np.int32], words: NDArray[np.unsignedinteger], node: int, word: int) -> int:
     """The node of `word` after `node` (shorter than N words, not the root); ROOT where the model has none."""
-    low = int(tables.children[node])
-    end = int(tables.children[node + 1])
-    high = end
-    while low < high:
-        middle = (low + high) >> 1
-        if tables.words[middle] < word:
-            low = middle + 1
-        else:
-            high = middle
-    if low < end and tables.words[low] == word:
-        return low
-    return ROOT
-
-
-@compiled
-def shorter(tables: Tables, node: int) -> int:
-    """The longest part of the context that is left when its oldest word goes, skipping those that cannot matter."""
-    first_pair = tables.bounds[1]
-    if node < first_pair:
+    place = int(children[node])
+    left = int(children[node + 1]) - place
+    if left == 0:
         return ROOT
-    first_triple = tables.bounds[2]
-    if node < first_triple:
-        suffix = 1 + int(tables.words[node])
-        return suffix if matters(tables, suffix) else ROOT
-    return int(tables.suffixes[node - first_triple])
+    while left > 1:
+        half = left >> 1
+        if words[place + half] <= word:
+            place += half
+        left -= half
+    return place if words[place] == word else ROOT
 
 
 @compiled
-def matters(tables: Tables, node: int) -> bool:
+def _matters(children: NDArray[np.int32], back_off_codes: NDArray[np.unsignedinteger], node: int) -> bool:
     """Whether a history that ends in this node is told from a shorter one: it has children or a back-off weight."""
-    if node >= tables.back_off_codes.shape[0]:
+    if node >= back_off_codes.shape[0]:
         return False
-    return bool(tables.children[node + 1] > tables.children[node] or tables.back_off_codes[node] != 0)
+    return bool(children[node + 1] > children[node] or back_off_codes[node] != 0)
+
+
+@compiled
+def _shorter(
+    bounds: NDArray[np.int64],
+    words: NDArray[np.unsignedinteger],
+    children: NDArray[np.int32],
+    suffixes: NDArray[np.int32],
+    back_off_codes: NDArray[np.unsignedinteger],
+    node: int,
+) -> int:
+    """The longest part of the context that is left when its oldest word goes, skipping those that cannot matter."""
+    if node < bounds[1]:
+        return ROOT
+    if node < bounds[2]:
+        suffix = 1 + int(words[node])
+        return suffix if _matters(children, back_off_codes, suffix) else ROOT
+    return int(suffixes[node - bounds[2]])
 
 
 @compiled
@@ -109,23 +102,26 @@ def advance(tables: Tables, state: int, word: int) -> tuple[float, int]:
     `word` is an id from 0 to vocabulary size - 1 and is not checked; `state` is ROOT, `NgramModel.begin`, or what this
     function returned for the same tables.
     """
-    node = int(state)
-    weight = 0.0
-    found = ROOT
+    bounds, words, children, suffixes = tables.bounds, tables.words, tables.children, tables.suffixes
+    back_off_codes = tables.back_off_codes
+    node, found, score = int(state), ROOT, 0.0
     while node != ROOT:
-        found = child(tables, node, word)
+        found = _child(children, words, node, word)
         if found != ROOT:
             break
-        weight += back_off(tables, node)
-        node = shorter(tables, node)
+        code = int(back_off_codes[node])
+        if code != 0:
+            score += float(tables.back_off_values[tables.back_off_starts[_level(bounds, node)] + code])
+        node = _shorter(bounds, words, children, suffixes, back_off_codes, node)
     if node == ROOT:
         found = 1 + word
-    score = weight + log_prob(tables, found)
-    while found == ROOT or not matters(tables, found):
+    code = int(tables.log_prob_codes[found])
+    score += float(tables.log_prob_values[tables.log_prob_starts[_level(bounds, found)] + code])
+    while found == ROOT or not _matters(children, back_off_codes, found):
         if node == ROOT:
             return score, ROOT
-        node = shorter(tables, node)
-        found = child(tables, node, word) if node != ROOT else 1 + word
+        node = _shorter(bounds, words, children, suffixes, back_off_codes, node)
+        found = _child(children, words, node, word) if node != ROOT else 1 + word
     return score, found
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.errors import LanguageModelError
-from recog.lm.lookup import BEGIN, END, ROOT, UNKNOWN, Tables, matters, score_words
+from recog.lm.lookup import BEGIN, END, ROOT, UNKNOWN, Tables, score_words
 
 Unit = Literal["word", "character"]
 # The first words of every vocabulary, in the order of their ids.
@@ -77,7 +77,10 @@ class NgramModel:
     @property
     def begin(self) -> int:
         """The state at the beginning of a sentence, after <s>."""
-        return 1 + BEGIN if matters(self.tables, 1 + BEGIN) else ROOT
+        children, weights = self.tables.children, self.tables.back_off_codes
+        node = 1 + BEGIN
+        alone = self.order == 1 or (children[node + 1] == children[node] and weights[node] == 0)
+        return ROOT if alone else node
 
     @cached_property
     def ids(self) -> dict[str, int]:
