@@ -59,7 +59,9 @@ def settings(preset: str | Path, overrides: Sequence[str] = ()) -> Training:
     kinds: dict[str, type[Training]] = {"speech": SpeechTraining, "handwriting": HandwritingTraining}
     if values.get("kind") not in kinds:
         raise ConfigError(f'preset {preset}: kind is {values.get("kind")!r}; write kind = "speech" or "handwriting"')
-    return config.build(kinds[values["kind"]], values, str(preset))
+    built = config.build(kinds[values["kind"]], values, str(preset))
+    text.rule(built.text_rule)
+    return built
 
 
 def train(
