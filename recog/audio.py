@@ -116,7 +116,7 @@ def _decode(container: Any, rate_hz: int, limit_seconds: float, name: str) -> Wa
                 samples += pieces[-1].size
             if samples > limit_seconds * rate_hz:
                 raise InputError(f"{name} is longer than {limit_seconds:.0f} s, the limit; cut it into parts")
-    return np.concatenate(pieces).astype(np.float32) / 32767
+    return np.concatenate(pieces).astype(np.float32) / np.float32(32767)
 
 
 def _frames(container: Any) -> Iterator[Any]:

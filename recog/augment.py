@@ -91,8 +91,8 @@ def vary_line(line: Image.Image, augment: HandwritingAugment, random: np.random.
     if random.random() < augment.blur:
         line = line.filter(ImageFilter.GaussianBlur(random.uniform(0.3, 1.2)))
     if random.random() < augment.noise:
-        values = np.asarray(line, np.float32)
-        values = values + random.normal(0, random.uniform(0, augment.noise_level), values.shape)
+        level = random.uniform(0, augment.noise_level)
+        values = np.asarray(line) + random.normal(0, level, (line.height, line.width))
         line = Image.fromarray(np.clip(values, 0, 255).astype(np.uint8), "L")
     return line
 

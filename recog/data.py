@@ -119,7 +119,7 @@ class Samples:
             self._memory -= kept.nbytes
             if self._memory > 0:
                 self._kept[index] = kept
-        return Image.fromarray(kept) if kept.dtype == np.uint8 else kept.astype(np.float32) / 32767
+        return Image.fromarray(kept) if kept.dtype == np.uint8 else kept.astype(np.float32) / np.float32(32767)
 
     def epoch(self, number: int, seed: int, config: DataConfig) -> list[list[int]]:
         """The batches of an epoch, as indices: similar lengths together, otherwise in random order."""

@@ -197,7 +197,7 @@ def step(
     for log_probs in output.auxiliary:
         both = both + config.auxiliary_weight * ctc_loss(log_probs, output.lengths, targets, ids).sum() / labels
     optimiser.zero_grad()
-    both.backward()
+    both.backward()  # type: ignore[no-untyped-call]
     norm = torch.nn.utils.clip_grad_norm_(bundle.network.parameters(), config.clip)
     if not torch.isfinite(norm):
         for buffer, before in zip(bundle.network.buffers(), statistics, strict=True):

@@ -5,6 +5,7 @@ Lines of descent: deep BLSTM with CTC (Graves, Mohamed & Hinton 2013), convoluti
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -128,7 +129,7 @@ class Network(nn.Module):
     def map_lengths(self, lengths: Tensor) -> Tensor:
         """Input lengths -> output lengths, without computing the rest."""
         for convolution in self.convolutions:
-            lengths = convolution.map_lengths(lengths)
+            lengths = cast(Convolution, convolution).map_lengths(lengths)
         return lengths
 
 
@@ -157,8 +158,8 @@ class RecurrentStep(nn.Module):
             y = y * length_mask(lengths, steps)[:, :, None].to(y.dtype)
             y = functional.pad(y, (0, 0, 0, -steps % self.rate)).reshape(batch, -1, self.rate * width)
             lengths = torch.div(lengths + self.rate - 1, self.rate, rounding_mode="floor")
-        y = self.spread(self.lstm(y, lengths)).reshape(batch, -1, width)
-        return x + self.norm(y[:, :steps])
+        y = self.spread(self.lstm(y, lengths)).reshape(batch, -1, width)[:, :steps]
+        return x + cast(Tensor, self.norm(y))
 
 
 def log_softmax(scores: Tensor) -> Tensor:
