@@ -5,16 +5,24 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from recog import __version__
 from recog.errors import ConfigError, RecogError
-from recog.recognizer import DecodingOptions
+
+if TYPE_CHECKING:  # PyTorch is loaded by the commands that need it: --help answers at once
+    from recog.lm.hotwords import Hotword
+
+if TYPE_CHECKING:  # PyTorch is loaded by the commands that need it: --help answers at once
+    from recog.lm.hotwords import Hotword
+    from recog.recognizer import DecodingOptions
 
 PRESETS = Path(__file__).resolve().parents[1] / "scripts" / "presets"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; 0 when everything succeeded, 1 when something failed, 2 for a wrong call."""
+    given = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(
         prog="recog", description="Recordings and handwriting to text, on your own machine."
     )
@@ -22,9 +30,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (fill, run, line) in COMMANDS.items():
         command = commands.add_parser(name, help=line, description=line)
-        fill(command)
+        if name in given:  # the others' options, and what they would import, are nobody's concern now
+            fill(command)
         command.set_defaults(run=run)
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(given)
     try:
         return int(arguments.run(arguments))
     except RecogError as error:
@@ -149,18 +158,36 @@ def _prepare(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _tune_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("bundle", help="name or folder of a bundle; its decoder.json is rewritten")
+    parser.add_argument("manifest", type=Path, help="rows to tune on; never those that are reported")
+    parser.add_argument("--part", default="tune", help="only rows with this part (default tune)")
+    parser.add_argument("--rows", type=int, default=300, help="rows used, evenly spaced (default 300)")
+    parser.add_argument("--beam", type=int, default=100, help="beam to tune with and to store (default 100)")
+    parser.add_argument("--words", type=Path, help="a word model (train_lm) to put into the bundle first")
+    parser.add_argument("--characters", type=Path, help="a character model to put into the bundle first")
+
+
+def _tune(arguments: argparse.Namespace) -> int:
+    from pipelines.tuning import put_models, tune
+
+    put_models(arguments.bundle, arguments.words, arguments.characters)
+    tuned = tune(arguments.bundle, arguments.manifest, arguments.part, arguments.rows, arguments.beam)
+    for line in tuned.table():
+        print(line)
+    return 0
+
+
 def _app_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1: this machine only)"
-    )
-    parser.add_argument("--port", type=int, default=7860, help="port to listen on (default 7860)")
+    from pipelines.web.serve import add_options
+
+    add_options(parser)
 
 
 def _app(arguments: argparse.Namespace) -> int:
-    from pipelines.web.page import serve
+    from pipelines.web.serve import serve
 
-    serve(arguments.host, arguments.port)
-    return 0
+    return serve(arguments)
 
 
 def _test_options(parser: argparse.ArgumentParser) -> None:
@@ -174,20 +201,39 @@ def _test(arguments: argparse.Namespace) -> int:
 
 
 def _decoding_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--greedy", action="store_true", help="take the likeliest symbol of each frame, without search")
+    search = parser.add_mutually_exclusive_group()
+    search.add_argument("--greedy", action="store_true", help="take the likeliest symbol of each frame, without search")
+    search.add_argument("--beam", type=int, help="prefixes kept by the search (default: as the bundle was tuned)")
+    parser.add_argument("--no-language", action="store_true", help="search without the bundle's language models")
     parser.add_argument(
-        "--beam",
-        type=int,
-        default=DecodingOptions.beam,
-        help=f"prefixes kept by the search (default {DecodingOptions.beam})",
+        "--hotword", action="append", default=[], metavar="PHRASE[=WEIGHT]", help="prefer a word or phrase (weight 8)"
     )
     parser.add_argument(
         "--device", choices=["auto", "cpu", "cuda"], default="auto", help="where the network runs (default auto)"
     )
 
 
-def _decoding(arguments: argparse.Namespace) -> DecodingOptions:
-    return DecodingOptions(beam=0 if arguments.greedy else arguments.beam, device=arguments.device)
+def _decoding(arguments: argparse.Namespace) -> "DecodingOptions":
+    from recog.recognizer import DecodingOptions
+
+    return DecodingOptions(
+        beam=0 if arguments.greedy else arguments.beam,
+        language=not arguments.no_language,
+        hotwords=tuple(_hotword(written) for written in arguments.hotword),
+        device=arguments.device,
+    )
+
+
+def _hotword(written: str) -> "Hotword":
+    from recog.lm.hotwords import Hotword
+
+    phrase, equals, weight = written.rpartition("=")
+    try:
+        return Hotword(phrase, float(weight)) if equals else Hotword(written)
+    except ValueError as error:
+        raise ConfigError(
+            f"--hotword {written!r}: {weight!r} is not a number; write PHRASE or PHRASE=WEIGHT"
+        ) from error
 
 
 Fill = Callable[[argparse.ArgumentParser], None]
@@ -198,6 +244,7 @@ COMMANDS: dict[str, tuple[Fill, Run, str]] = {
     "evaluate": (_evaluate_options, _evaluate, "Measures CER and WER of a bundle on a manifest."),
     "train": (_train_options, _train, "Trains a recogniser from a preset and two manifests."),
     "prepare": (_prepare_options, _prepare, "Turns a corpus into manifests."),
+    "tune": (_tune_options, _tune, "Puts language models into a bundle and tunes its decoder."),
     "app": (_app_options, _app, "Starts the front end in the browser."),
     "test": (_test_options, _test, "Runs lint, type check and tests of a checkout."),
 }

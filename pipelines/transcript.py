@@ -85,11 +85,18 @@ class WordSpan:
 
 
 def words_of(recognition: Recognition) -> Iterator[WordSpan]:
-    """The words of a recognition, parted at its spaces."""
-    placed: Sequence[Any] = list(zip(recognition.text, recognition.hypothesis.spans, strict=True))
+    """The words of a recognition: the decoder's, with its confidences, or those between spaces, as sure as their least
+    sure character.
+    """
+    spans = recognition.hypothesis.spans
+    for word in recognition.hypothesis.words:
+        yield WordSpan(word.text, spans[word.first].start, spans[word.last - 1].end, round(word.confidence, 4))
+    if recognition.hypothesis.words:
+        return
+    placed: Sequence[Any] = list(zip(recognition.text, spans, strict=True))
     for blank, group in groupby(placed, key=lambda item: item[0].isspace()):
         if not blank:
             members = list(group)
-            spans = [span for _, span in members]
             text = "".join(character for character, _ in members)
-            yield WordSpan(text, spans[0].start, spans[-1].end, round(min(span.confidence for span in spans), 4))
+            first, last = members[0][1], members[-1][1]
+            yield WordSpan(text, first.start, last.end, round(min(span.confidence for _, span in members), 4))

@@ -105,18 +105,19 @@ def read(source: str | Path | bytes, rate_hz: int = 16000, limit_seconds: float 
 def _decode(container: Any, rate_hz: int, limit_seconds: float, name: str) -> Waveform:
     import av
 
-    pieces: list[NDArray[np.int16]] = [np.zeros(0, np.int16)]
+    pieces = [np.zeros(0, np.float32)]
     samples = 0
     # Streams glued together, and AAC that turns stereo, change their form on the way.
     for _, alike in itertools.groupby(_frames(container), lambda f: (f.format.name, f.layout.name, f.sample_rate)):
         resampler = av.AudioResampler(format="fltp", rate=rate_hz)  # FFmpeg's own way to mono is no average: +3 dB
         for frame in itertools.chain(alike, [None]):
             for piece in resampler.resample(frame):
-                pieces.append(_to_int16(piece.to_ndarray().mean(axis=0)))
+                channels = piece.to_ndarray()
+                pieces.append(channels[0] if len(channels) == 1 else channels.mean(axis=0))
                 samples += pieces[-1].size
             if samples > limit_seconds * rate_hz:
                 raise InputError(f"{name} is longer than {limit_seconds:.0f} s, the limit; cut it into parts")
-    return np.concatenate(pieces).astype(np.float32) / np.float32(32767)
+    return _on_grid(np.concatenate(pieces))
 
 
 def _frames(container: Any) -> Iterator[Any]:
@@ -134,8 +135,14 @@ def _frames(container: Any) -> Iterator[Any]:
                 yield frame
 
 
-def _to_int16(samples: Waveform) -> NDArray[np.int16]:
-    return np.round(np.clip(np.nan_to_num(samples), -1, 1) * 32767).astype(np.int16)
+def _on_grid(waveform: Waveform) -> Waveform:
+    """In place: holes filled with silence, clipped to -1..1, rounded to the values that 16 bits can hold."""
+    np.nan_to_num(waveform, copy=False)
+    np.clip(waveform, -1, 1, out=waveform)
+    waveform *= 32767
+    np.rint(waveform, out=waveform)
+    waveform /= 32767
+    return waveform
 
 
 def _reason(error: Exception) -> str:

@@ -87,6 +87,7 @@ def save(bundle: Bundle, folder: str | Path, card: str = "") -> None:
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
         save_file(half, fresh / "network.safetensors")
+        (fresh / "network.safetensors").chmod(0o644)  # safetensors leaves it to the owner alone
         (fresh / "bundle.json").write_text(json.dumps(described, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         if bundle.language:
             languages.save(fresh, bundle.language)
@@ -132,13 +133,14 @@ def load(name_or_path: str | Path) -> Bundle:
                 f"bundle {folder} has format {described['format']}; this recog reads up to {FORMAT}: update recog"
             )
         text.rule(described["text_rule"])
-        frontend = build(_FRONTENDS[described["kind"]], described["frontend"], "frontend")
+        frontend: Frontend = build(_FRONTENDS[described["kind"]], described["frontend"], "frontend")
         alphabet = Alphabet(tuple(described["alphabet"]))
         network = Network(build(NetworkConfig, described["network"], "network"), frontend.features, len(alphabet))
         weights = load_file(folder / "network.safetensors")
         network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in weights.items()})
         network.eval()
-        return Bundle(described["name"], network, frontend, alphabet, described["text_rule"], described["provenance"])
+        name, text_rule, provenance = described["name"], described["text_rule"], described["provenance"]
+        return Bundle(name, network, frontend, alphabet, text_rule, provenance, languages.load(folder))
     except CheckpointError:
         raise
     except (

@@ -49,6 +49,12 @@ def test_kinds_of_file(tmp_path: Path, kind: str, options: dict[str, object], to
     assert difference(image.read(str(tmp_path / "no-suffix")), CHART) <= tolerance
 
 
+@pytest.mark.parametrize("size", [(1, 1), (10000, 3), (3, 10000)])
+def test_pictures_of_extreme_sizes_are_read(size: tuple[int, int]) -> None:
+    for kind in ("png", "bmp", "tiff"):
+        assert difference(image.read(encoded(Image.new("L", size, 77), kind)), np.full(size[::-1], 77)) == 0
+
+
 @pytest.mark.parametrize("mode", ["RGB", "P", "CMYK", "RGBA", "LA", "1"])
 @pytest.mark.parametrize("kind", ["png", "tiff"])
 def test_colour_modes(mode: str, kind: str) -> None:

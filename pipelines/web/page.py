@@ -14,7 +14,7 @@ SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
 MONO = ("ui-monospace", "SFMono-Regular", "Consolas", "monospace")
 CSS = """
 .hint, .hint p { color: var(--body-text-color-subdued); font-size: var(--text-sm); margin: 0; }
-.notice { border-left: 4px solid #ea580c; padding-left: 12px; }
+.block.notice { border-left: 4px solid #ea580c; padding-left: 12px; }
 .transcript { min-height: 9rem; max-height: 26rem; overflow: auto; padding: 12px 16px; line-height: 1.6;
   background: var(--block-background-fill);
   border: var(--block-border-width) solid var(--block-border-color); border-radius: var(--block-radius); }

@@ -18,12 +18,47 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Word:
+    """A word of a hypothesis: its text, the places first..last of its labels (last not included), how sure it is."""
+
+    text: str
+    first: int
+    last: int
+    # The beam's posterior, 0 to 1: how much of it agrees on these labels here.
+    confidence: float
+    # False for a word outside the decoder's lexicon.
+    known: bool = True
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a score is the sum of, weights included, in nats."""
+
+    # The network's log-probability of the labels, summed over alignments.
+    acoustic: float
+    # Word and character models, and the price of unknown words.
+    language: float = 0.0
+    # The reward for each word.
+    length: float = 0.0
+    # Hot phrases.
+    boost: float = 0.0
+
+
+@dataclass(frozen=True)
 class Hypothesis:
     """A labelling of one sample: label numbers (no blanks), the place of each, and a natural-log score."""
 
     labels: tuple[int, ...]
     spans: tuple[Span, ...]
     score: float
+    words: tuple[Word, ...] = ()
+    # None where nothing but the network had a say and the score was not taken apart.
+    parts: Parts | None = None
+
+    @property
+    def text(self) -> str:
+        """The words, parted by spaces."""
+        return " ".join(word.text for word in self.words)
 
 
 def check_log_probs(log_probs: NDArray[np.float32]) -> None:

@@ -20,12 +20,12 @@ from recog.alphabet import BLANK
 from recog.compile import compiled
 
 # Columns of `Search.nodes`. The root is node 0, its parent and label are -1.
-PARENT, LABEL, CHILD, SIBLING, SLOT, WORD, LEXICON, STATE, CHARACTERS, HOT = range(10)
-COLUMNS = 10
+PARENT, LABEL, CHILD, SIBLING, SLOT, WORD, LEXICON, STATE, CHARACTERS, HOT, ALTERNATIVE = range(11)
+COLUMNS = 12  # three quarters of a cache line
 # Columns of `Search.candidates`: entry, label, word that ends, place in the lexicon.
 CANDIDATE_COLUMNS = 4
 # Places in `Search.counts`; FRAME counts from 1, N_TIES are the entries that may equal the floor.
-N_NODES, N_ENTRIES, FRAME, N_CANDIDATES, N_SYMBOLS, N_TIES = range(6)
+N_NODES, N_ENTRIES, FRAME, N_CANDIDATES, N_SYMBOLS, N_TIES, N_ALTERNATIVES = range(7)
 # Places in `Search.values`: log of the factor divided out so far, least mass worth keeping, best mass.
 LOG_SCALE, FLOOR, BEST = range(3)
 # Masses are multiplied by 2 ** LIFT when the best falls below 2 ** -LIFT.
@@ -43,7 +43,7 @@ class Limits(NamedTuple):
     least_probability: float
     # An entry below this part of the frame's best entry is dropped.
     least_part: float
-    # The symbol whose repetition counts as one even across a blank, or -1.
+    # The symbol whose repetition counts as one even across a blank and at the beginning, or -1.
     space: int
 
 
@@ -54,6 +54,12 @@ class Search(NamedTuple):
     nodes: NDArray[np.int32]
     # (capacity,) what the language models made of a node's last step, as a factor.
     factors: NDArray[np.float64]
+    # (capacity,) what the character model made of the unfinished word, as a factor.
+    spellings: NDArray[np.float64]
+    # (capacity, 2) prefixes that gave way to one with the same future: the node, and the next one for the same
+    # winner or -1; (capacity,) their part of its mass.
+    alternatives: NDArray[np.int32]
+    parts: NDArray[np.float64]
     # (beam,) node of each entry, and the same being prepared for the next frame.
     entries: NDArray[np.int32]
     next_entries: NDArray[np.int32]
@@ -77,13 +83,16 @@ class Search(NamedTuple):
     values: NDArray[np.float64]
 
 
-def new_search(beam: int, symbols: int, capacity: int = 4096) -> Search:
-    """A search before its first frame: one entry, the empty prefix."""
-    room = 4 * beam + 2 * symbols
+def new_search(beam: int, symbols: int, most: int = 0, capacity: int = 4096) -> Search:
+    """A search before its first frame: one entry, the empty prefix. An entry has up to `most` extensions."""
+    room = 4 * beam + 2 * max(most, symbols)
     capacity = max(capacity, 2 * beam + 2)
     search = Search(
         nodes=np.zeros((capacity, COLUMNS), np.int32),
         factors=np.ones(capacity),
+        spellings=np.ones(capacity),
+        alternatives=np.zeros((capacity, 2), np.int32),
+        parts=np.zeros(capacity),
         entries=np.zeros(beam, np.int32),
         next_entries=np.zeros(beam, np.int32),
         blanks=np.zeros(beam),
@@ -96,10 +105,10 @@ def new_search(beam: int, symbols: int, capacity: int = 4096) -> Search:
         candidates=np.zeros((room, CANDIDATE_COLUMNS), np.int32),
         scratch=np.zeros(beam + room),
         symbols=np.zeros(symbols, np.int32),
-        counts=np.zeros(6, np.int64),
+        counts=np.zeros(7, np.int64),
         values=np.zeros(3),
     )
-    search.nodes[0, [PARENT, LABEL, CHILD, SIBLING, WORD]] = -1
+    search.nodes[0, [PARENT, LABEL, CHILD, SIBLING, WORD, ALTERNATIVE]] = -1
     search.counts[N_NODES] = search.counts[N_ENTRIES] = search.counts[FRAME] = 1
     search.blanks[0] = 1.0
     return search
@@ -107,8 +116,10 @@ def new_search(beam: int, symbols: int, capacity: int = 4096) -> Search:
 
 def grown(search: Search) -> Search:
     """The same search with room for twice as many prefixes."""
-    nodes = np.concatenate([search.nodes, np.zeros_like(search.nodes)])
-    return search._replace(nodes=nodes, factors=np.concatenate([search.factors, np.ones_like(search.factors)]))
+    by_node = ("nodes", "factors", "spellings", "alternatives", "parts")
+    return search._replace(
+        **{name: np.concatenate([getattr(search, name), np.ones_like(getattr(search, name))]) for name in by_node}
+    )
 
 
 @compiled
@@ -116,7 +127,7 @@ def advance_plain(search: Search, limits: Limits, probabilities: NDArray[np.floa
     """Takes the frames from `first` on, (T, S) probabilities; returns the first one not taken for want of room."""
     for step in range(first, probabilities.shape[0]):
         if search.counts[N_NODES] + limits.beam > search.nodes.shape[0]:
-            return step
+            return int(step)
         frame = probabilities[step]
         likely(search, limits, frame)
         stay(search, limits, frame)
@@ -124,7 +135,7 @@ def advance_plain(search: Search, limits: Limits, probabilities: NDArray[np.floa
             extend(search, limits, frame)
         choose(search, limits)
         commit(search)
-    return probabilities.shape[0]
+    return int(probabilities.shape[0])
 
 
 @compiled
@@ -154,12 +165,11 @@ def stay(search: Search, limits: Limits, frame: NDArray[np.float64]) -> None:
         node = entries[i]
         blank, repeat = blanks[i], repeats[i]
         kept = (blank + repeat) * frame[BLANK]
-        parent = nodes[node, PARENT]
-        if parent >= 0:
-            label = nodes[node, LABEL]
+        parent, label = nodes[node, PARENT], nodes[node, LABEL]
+        if label >= 0:
             if label == space:
                 repeat += blank
-            slot = nodes[parent, SLOT]
+            slot = nodes[parent, SLOT] if parent >= 0 else n
             if slot < n and entries[slot] == parent:
                 before = blanks[slot]
                 if nodes[parent, LABEL] != label:
@@ -254,7 +264,7 @@ def largest(values: NDArray[np.float64], count: int, rank: int) -> float:
             low = i
         else:
             break
-    return values[place]
+    return float(values[place])
 
 
 @compiled
@@ -315,7 +325,7 @@ def commit(search: Search) -> int:
         nodes[following[i], SLOT] = i
     search.counts[N_ENTRIES] = count
     search.counts[FRAME] += 1
-    return first_new
+    return int(first_new)
 
 
 @compiled
@@ -336,6 +346,8 @@ def descend(search: Search, parent: int, place: int) -> int:
     nodes[node, SIBLING] = nodes[parent, CHILD]
     nodes[node, SLOT] = 0
     nodes[node, WORD] = word
+    nodes[node, ALTERNATIVE] = -1
+    nodes[node, LEXICON] = search.candidates[place, 3]
     nodes[parent, CHILD] = node
     search.factors[node] = search.candidate_factors[place]
     return int(node)

@@ -7,6 +7,7 @@ have several words. Nodes are numbered breadth first, so the children of a node 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -64,7 +65,9 @@ class Lexicon:
     ) -> "Lexicon":
         """Words spelled in symbols of any length, such as {"read": [("R", "EH", "D"), ("R", "IY", "D")]}."""
         labels = {symbol: number for number, symbol in enumerate(symbols, start=1)}
-        known, owners, spellings, left_out = [], [], [], []
+        known: list[str] = []
+        left_out: list[str] = []
+        owners, spellings = [], []
         for word, ways in pronunciations.items():
             distinct = {tuple(way) for way in ways}
             good = sorted(tuple(labels[s] for s in way) for way in distinct if way and all(s in labels for s in way))
@@ -85,11 +88,21 @@ class Lexicon:
             )
         return cls(tuple(words), build(spellings, np.asarray(owners, np.int32)), tuple(left_out))
 
+    @classmethod
+    def nothing(cls) -> "Lexicon":
+        """A lexicon without words, where a decoder's arrays need one."""
+        return cls((), build([], np.zeros(0, np.int32)))
+
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        """Place of each word in `words`."""
+        return {word: number for number, word in enumerate(self.words)}
+
     def spelled(self, word: str) -> list[tuple[int, ...]]:
-        """The spellings of a word, by walking up from where it ends; empty for a word outside. For tests and people."""
-        if word not in self.words:
+        """The spellings of a word in labels, by walking up from where it ends; empty for a word outside."""
+        if word not in self.numbers:
             return []
-        number, found = self.words.index(word), []
+        number, found = self.numbers[word], []
         for place in np.flatnonzero(self.trie.words == number):
             node = int(np.searchsorted(self.trie.word_starts, place, side="right")) - 1
             labels = []
@@ -106,7 +119,7 @@ def build(spellings: Sequence[Sequence[int]], owners: NDArray[np.int32]) -> Trie
     The spellings are sorted; then each level of nodes is found at once, as the places where a prefix changes.
     """
     lengths = np.fromiter(map(len, spellings), np.int64, len(spellings))
-    longest = int(lengths.max())
+    longest = int(lengths.max(initial=0))
     table = np.full((len(spellings), longest), -1, np.int32)
     table[np.arange(longest) < lengths[:, None]] = np.fromiter(itertools.chain.from_iterable(spellings), np.int32)
     order = np.lexsort((owners, *table.T[::-1]))

@@ -1,0 +1,64 @@
+"""The settings of a decoder."""
+
+import math
+from dataclasses import dataclass
+
+from recog.errors import ConfigError
+from recog.lm.hotwords import Hotword
+
+
+@dataclass(frozen=True)
+class DecoderOptions:
+    """How log-probabilities become text. Scores are natural logs ("nats"); the defaults suit a trained network.
+
+    score = acoustic + alpha * word model + gamma * character model + beta * words + unknown words + hot phrases.
+    """
+
+    # Prefixes kept after each frame.
+    beam: int = 100
+    # A symbol whose log-probability in a frame is below this extends nothing there; -inf: all do.
+    cut: float = -9.0
+    # Prefixes that are this far below the frame's best are dropped; inf: none.
+    width: float = 14.0
+    # With a lexicon or model: of prefixes with the same future only the likeliest is extended, the others still appear
+    # among the n best. False makes a wide beam exact, and a narrow one worse.
+    merge: bool = True
+    # Hypotheses returned, best first.
+    n_best: int = 1
+    # Weight of the word model, and reward for each word against the models' liking for few.
+    alpha: float = 0.8
+    beta: float = 1.0
+    # Weight of the character model.
+    gamma: float = 0.5
+    # With a word model: the character model counts only in words outside the lexicon, instead of everywhere.
+    spell_unknown_only: bool = False
+    # With a lexicon: price of a word outside it, and of each of its letters; 0 or less, never -inf.
+    unknown: float = -4.0
+    letter: float = -1.0
+    # Whether a text begins with <s> and ends with </s>; False for pieces of sentences.
+    sentences: bool = True
+    # Phrases to be preferred.
+    hotwords: tuple[Hotword, ...] = ()
+    # Exponent of what speaks against a word, fitted so that confidences are right as often as they say; 1: as found.
+    doubt: float = 1.0
+    # Threads of `decode_many`; 0: one for each core.
+    threads: int = 0
+
+    def __post_init__(self) -> None:
+        for name, least in (("beam", 1), ("n_best", 1), ("threads", 0)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"decoder.{name} is {getattr(self, name)}; it must be {least} or more")
+        if not self.cut < 0 or not self.width > 0:
+            raise ConfigError(
+                f"decoder.cut is {self.cut} and decoder.width {self.width}; cut must be below 0 and width above"
+            )
+        for name in ("alpha", "gamma", "doubt"):
+            if not 0 <= getattr(self, name) < math.inf:
+                raise ConfigError(f"decoder.{name} is {getattr(self, name)}; it must be 0 or more")
+        for name in ("unknown", "letter"):
+            if not -100 <= getattr(self, name) <= 0:
+                raise ConfigError(
+                    f"decoder.{name} is {getattr(self, name)}; a price lies between -100 and 0: no word is impossible"
+                )
+        if not math.isfinite(self.beta):
+            raise ConfigError(f"decoder.beta is {self.beta}; it must be finite")
