@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from recog.ctc.decoder import Decoder
 from recog.ctc.options import DecoderOptions
-from recog.errors import ConfigError
+from recog.errors import RecogError
 from recog.lm.hotwords import Hotword
 from recog.lm.lexicon import Lexicon
 from recog.lm.ngram import NgramModel, Unit
@@ -253,11 +253,15 @@ def test_merged_texts_stay_among_the_n_best() -> None:
 
 def test_confidence_of_a_word_is_the_beam_that_agrees() -> None:
     log_probs = sure("a ab b")
-    log_probs[8] = np.log([1e-9, 1e-9, 0.7, 0.3 - 3e-9])  # the last frame of "ab": its b may be a space
+    log_probs[8] = np.log([1e-9, 1e-9, 0.3 - 3e-9, 0.7])  # the space after "ab" may be a b: then the word is "abbb"
     for decoder in (Decoder(SYMBOLS), Decoder(SYMBOLS, DecoderOptions(alpha=0.0, beta=0.0), WORDS)):
         words = decoder.decode(log_probs)[0].words
         assert [word.text for word in words] == ["a", "ab", "b"]
         assert words[0].confidence > 0.99
+    # Without a lexicon nothing speaks against "abbb" but the frame itself: both words are as sure as their space.
+    assert [w.confidence for w in Decoder(SYMBOLS).decode(log_probs)[0].words[1:]] == pytest.approx(
+        [0.7, 0.7], abs=0.01
+    )
     first_letter = sure("a ab b")
     first_letter[0] = np.log([1e-9, 0.8, 0.2 - 2e-9, 1e-9])
     words = Decoder(SYMBOLS).decode(first_letter)[0].words
@@ -312,7 +316,7 @@ def test_scripts_without_spaces() -> None:
 @pytest.mark.parametrize(
     ("build", "sentence"),
     [
-        (lambda: Decoder("xyz ", word_lm=WORDS), "3 of the 3 words of the word model, such as '.*', hold characters"),
+        (lambda: Decoder("xyz ", word_lm=WORDS), "none of the 3 words of the lexicon, such as '.*', can be spelled"),
         (lambda: Decoder("ab", word_lm=WORDS), "no space, so a word model needs a lexicon"),
         (lambda: Decoder("xyz ", char_lm=CHARACTERS), "lacks 3 of the recogniser's 4 symbols, such as 'x'"),
         (lambda: Decoder(SYMBOLS, word_lm=CHARACTERS), "the word model given to the decoder is one of characters"),
@@ -339,5 +343,5 @@ def test_scripts_without_spaces() -> None:
     ],
 )
 def test_refusals(build: Callable[[], object], sentence: str) -> None:
-    with pytest.raises(ConfigError, match=sentence):
+    with pytest.raises(RecogError, match=sentence):
         build()

@@ -131,6 +131,13 @@ def blame(
     ):
         last -= 1
         other = nodes[other, PARENT]
+    if last >= 0 and other > 0 and place_of[other] < 0 and nodes[other, LABEL] == nodes[path[last], LABEL]:
+        # The same label that ends another word: if it is a space, the difference lies before it.
+        inside = False
+        for word in range(words.shape[0]):
+            inside |= words[word, 0] <= last < words[word, 1]
+        if not inside:
+            last -= 1
     while other > 0 and place_of[other] < 0:
         other = nodes[other, PARENT]
     first = place_of[other] + 1 if other > 0 else 0
