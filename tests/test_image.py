@@ -147,6 +147,7 @@ def test_exif_orientation_is_undone(tmp_path: Path, orientation: int) -> None:
         (encoded(Image.fromarray(CHART), "tiff")[:-1300], "is damaged or cut off|is not an image"),
         (encoded(Image.fromarray(CHART), "bmp")[:100], "is damaged or cut off|is not an image"),
     ],
+    ids=["empty", "words", "garbage", "pdf", "cut png", "cut jpeg", "cut tiff", "cut bmp"],
 )
 def test_bad_files_are_refused_in_one_sentence(tmp_path: Path, data: bytes, sentence: str) -> None:
     path = tmp_path / "picture.png"
