@@ -31,7 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
                 options.prune,
                 options.most,
             )
-            model = train_language_model(options.texts, options.out, config, options.line_characters)
+            model = train_language_model(
+                options.texts, options.out, config, options.line_characters, options.weights, options.tune
+            )
     except RecogError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -56,6 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--prune", type=float, default=0.0, help="drop n-grams that change the model less, nats a word")
     parser.add_argument("--most", type=int, default=0, help="prune until at most so many n-grams are left, 0: no limit")
     parser.add_argument("--line-characters", type=int, default=0, help="break lines at this length, 0: leave them")
+    parser.add_argument(
+        "--weights", type=float, nargs="*", default=(), help="mix a model of each TEXT by these weights"
+    )
+    parser.add_argument("--tune", help="mix a model of each TEXT as foretells this text best (a manifest's part: tune)")
     return parser
 
 

@@ -121,6 +121,18 @@ def test_from_text_to_a_model_file_through_the_script(tmp_path: Path, capsys: py
     np.testing.assert_allclose(turned.score(line), small.score(line), atol=0.08)
 
 
+def test_texts_are_mixed_as_foretells_the_tune_rows_best(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = [str(write(tmp_path / f"{seed}.txt", "\n".join(babble(200, seed)[:150]))) for seed in (1, 2)]
+    rows = [("tune", line) for line in babble(200, seed=2)[150:]] + [("report", line) for line in babble(200, seed=1)]
+    manifest = "\n".join(json.dumps({"image": "a.png", "text": line, "part": part}) for part, line in rows)
+    tune = str(write(tmp_path / "dev.jsonl", manifest))
+    assert main([*texts, "--text-rule", "strict", "--tune", tune, "--out", str(tmp_path / "a.lm")]) == 0
+    weights = capsys.readouterr().err.split("weights of the texts: ")[1].split()[:2]
+    assert float(weights[1]) > 0.9
+    assert main([*texts, "--weights", "0.5", "--out", str(tmp_path / "b.lm")]) == 1
+    assert "2 texts to mix, but 1 weights" in capsys.readouterr().err
+
+
 def test_the_pipeline_trains_what_the_config_says(tmp_path: Path) -> None:
     text = write(tmp_path / "text.txt", "aa bb.\naa cc.\n" * 30)
     model = train_language_model([text], tmp_path / "a.arpa", NgramConfig(4, "character", "spoken"))

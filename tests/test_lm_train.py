@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from recog.errors import ConfigError, LanguageModelError
 from recog.lm.counts import count, encode
 from recog.lm.lookup import ROOT, advance
+from recog.lm.mixing import best_weights
 from recog.lm.ngram import NgramModel
 from recog.lm.pruning import losses, prune
 from recog.lm.smoothing import discounts, smooth
-from recog.lm.train import NgramConfig, train
+from recog.lm.train import NgramConfig, train, train_mixture
 
 Gram = tuple[str, ...]
 
@@ -132,10 +133,9 @@ def test_every_context_s_probabilities_sum_to_one(seed: int, order: int, smaller
 
 def test_counts_by_hand() -> None:
     # <s> a b </s> <s> b </s>: ids <unk> 0, <s> 1, </s> 2, b 3 (twice), a 4.
-    encoded = encode(["a b", "", "b"], "word")
+    encoded = encode([["a b", "", "b"]], "word")
     assert encoded.words == ("<unk>", "<s>", "</s>", "b", "a")
-    assert encoded.n_words == 3
-    ones, twos, threes = count(encoded, 3)
+    ones, twos, threes = count(encoded.texts[0], 5, 3)
     assert ones.counts.tolist() == [0, 2, 2, 2, 1]
     pairs = [
         (encoded.words[parent], encoded.words[word]) for parent, word in zip(twos.parents, twos.words, strict=True)
@@ -148,10 +148,10 @@ def test_counts_by_hand() -> None:
 
 
 def test_a_vocabulary_limit_makes_the_rest_unknown_words_that_are_learned() -> None:
-    encoded = encode(["a a b c", "a b d", "<s> a"], "word", vocabulary_size=2)
+    encoded = encode([["a a b c", "a b d", "<s> a"]], "word", vocabulary_size=2)
     assert encoded.words == ("<unk>", "<s>", "</s>", "a", "b")
-    assert encoded.ids.tolist() == [1, 3, 3, 4, 0, 2, 1, 3, 4, 0, 2, 1, 0, 3, 2]
-    assert encode(["a a b c"], "word", rare=2).words == ("<unk>", "<s>", "</s>", "a")
+    assert encoded.texts[0].tolist() == [1, 3, 3, 4, 0, 2, 1, 3, 4, 0, 2, 1, 0, 3, 2]
+    assert encode([["a a b c"]], "word", rare=2).words == ("<unk>", "<s>", "</s>", "a")
     # A quarter of the words is unknown, so the model foretells them often.
     model = train(["a a b c", "a b d"] * 20, NgramConfig(2, vocabulary_size=2))
     assert probability(model, ("b",), "zebra") == pytest.approx(1, abs=0.05)
@@ -168,12 +168,12 @@ def test_discounts_by_hand() -> None:
 def test_what_an_n_gram_s_loss_is_by_summing_over_all_words() -> None:
     """Stolcke's equation 4 against the definition: sum over w of p(h, w) (log p(w|h) - log p'(w|h))."""
     text = babble(80, seed=5, words=8)
-    encoded = encode(text, "word")
-    counted = count(encoded, 3)
+    encoded = encode([text], "word")
+    counted = count(encoded.texts[0], len(encoded.words), 3)
     levels = list(smooth(counted))
     lost = losses(levels)
     model = train(text, NgramConfig(3))
-    total = len(encoded.ids)
+    total = len(encoded.texts[0])
     words = [word for word in encoded.words if word != "<s>"]
     pairs = list(zip(levels[1].parents, levels[1].words, strict=True))
     for place in range(0, len(lost[1]), 7):
@@ -191,7 +191,8 @@ def test_what_an_n_gram_s_loss_is_by_summing_over_all_words() -> None:
 
 def test_pruning_keeps_what_stays_whole_and_drops_the_cheapest() -> None:
     text = babble(300, seed=7)
-    levels = list(smooth(count(encode(text, "word"), 3)))
+    encoded = encode([text], "word")
+    levels = list(smooth(count(encoded.texts[0], len(encoded.words), 3)))
     smaller = prune(levels, 1e-3)
     assert [len(level.words) for level in smaller] != [len(level.words) for level in levels]
     assert len(smaller[0].words) == len(levels[0].words)
@@ -217,6 +218,52 @@ def test_cutoffs_drop_n_grams_and_the_model_keeps_its_suffixes() -> None:
     assert model.sizes[1:] == tuple(kept)
 
 
+@pytest.mark.parametrize("order", [1, 2, 4])
+def test_a_mixture_is_the_mean_of_what_its_models_say_of_listed_n_grams(order: int) -> None:
+    """Its two texts are the models; the mean is taken of single models trained over the same vocabulary."""
+    texts, weights = [babble(100, seed=1, words=12), babble(30, seed=2, words=12)], (0.3, 0.7)
+    mixed = train_mixture(texts, NgramConfig(order), weights)
+    # A text's model over the vocabulary of both: the other text has no weight.
+    alone = [train_mixture(texts, NgramConfig(order), only) for only in ((1.0, 0.0), (0.0, 1.0))]
+    seen = {
+        padded[at : at + n]
+        for text in texts
+        for padded in (("<s>", *line.split(), "</s>") for line in text)
+        for n in range(1, order + 1)
+        for at in range(len(padded) - n + 1)
+    }
+    assert sum(mixed.sizes) == len(seen) + 1
+    for gram in sorted(seen)[::5]:
+        if gram[-1] != "<s>":
+            expected = sum(
+                weight * probability(model, gram[:-1], gram[-1]) for weight, model in zip(weights, alone, strict=True)
+            )
+            assert probability(mixed, gram[:-1], gram[-1]) == pytest.approx(expected, rel=1e-5)
+    sums_to_one(mixed, [(), *{gram[:-1] for gram in sorted(seen)[::25]}])
+
+
+def test_a_text_without_weight_changes_nothing_but_the_vocabulary() -> None:
+    text = babble(100, seed=1)
+    alone, mixed = train(text, NgramConfig(3)), train_mixture([text, text], NgramConfig(3), (1.0, 0.0))
+    for line in babble(10, seed=4):
+        np.testing.assert_allclose(mixed.score(line.split()), alone.score(line.split()), rtol=1e-5)
+
+
+def test_the_best_weights_by_hand_and_by_trying() -> None:
+    # Two words: 0.5 and 0.1 by one model, 0.1 and 0.5 by the other: equal weights. A model that is always better: all.
+    np.testing.assert_allclose(best_weights(np.log([[0.5, 0.1], [0.1, 0.5]])), [0.5, 0.5], atol=1e-3)
+    assert best_weights(np.log([[0.5, 0.4], [0.1, 0.2]]))[0] > 0.98
+    text, other = babble(300, seed=1), babble(300, seed=2)
+    held_out = [*text[200:240], *other[200:210]]
+    texts = [text[:200], other[:200]]
+
+    def value(weight: float) -> float:
+        return train_mixture(texts, NgramConfig(2), (weight, 1 - weight)).perplexity(held_out).value
+
+    found = train_mixture(texts, NgramConfig(2), held_out=held_out).perplexity(held_out).value
+    assert found <= min(value(weight) for weight in (0.0, 0.2, 0.5, 0.9, 1.0)) * 1.005
+
+
 def test_characters_are_words_of_one_letter_and_the_space_is_one() -> None:
     text = ["ab ab", "ba"]
     characters = train(text, NgramConfig(3, "character"))
@@ -229,6 +276,9 @@ def test_characters_are_words_of_one_letter_and_the_space_is_one() -> None:
 def test_texts_and_settings_that_make_no_model_are_refused() -> None:
     with pytest.raises(LanguageModelError, match="holds no sentence"):
         train(["", ""], NgramConfig(2))
+    for weights in ((), (1.0,), (0.5, 0.6), (-1.0, 2.0)):
+        with pytest.raises(ConfigError, match="weights"):
+            train_mixture([["a"], ["b"]], NgramConfig(2), weights)
     for wrong in ({"order": 7}, {"unit": "phone"}, {"cutoffs": (1, 0)}, {"rare": 0}, {"prune": 1.0}):
         with pytest.raises(ConfigError, match="language model"):
             NgramConfig(**wrong)  # type: ignore[arg-type]

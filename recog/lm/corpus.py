@@ -40,10 +40,12 @@ class Corpus:
     on a page, so that <s> and </s> come to mean the edges of a written line.
     """
 
-    def __init__(self, paths: Sequence[str | Path], text_rule: str, line_characters: int = 0) -> None:
+    def __init__(self, paths: Sequence[str | Path], text_rule: str, line_characters: int = 0, part: str = "") -> None:
         self.paths = [Path(path) for path in paths]
         self.text_rule = text_rule
         self.line_characters = line_characters
+        # Of manifests, only rows of this part; rows that have none are taken.
+        self.part = part
         # Why sentences were left out of the last iteration, and how many.
         self.left_out: Counter[str] = Counter()
 
@@ -51,7 +53,7 @@ class Corpus:
         self.left_out.clear()
         rule = text.rule(self.text_rule)
         for path in self.paths:
-            for line in _lines(path):
+            for line in _lines(path, self.part):
                 if self.text_rule == "spoken":
                     yield from self._said(line)
                 elif self.line_characters:
@@ -76,7 +78,7 @@ class Corpus:
             yield unquoted(text.spoken(plain))
 
 
-def _lines(path: Path) -> Iterator[str]:
+def _lines(path: Path, part: str) -> Iterator[str]:
     """The lines of a file without white space around them; empty ones are skipped."""
     with (
         reading(path) as source,
@@ -86,8 +88,7 @@ def _lines(path: Path) -> Iterator[str]:
             if number % _LINES_BETWEEN_TELLING == 0:
                 bar.update(source.raw.tell() - bar.n)
             try:
-                read = json.loads(line)["text"] if path.suffix == ".jsonl" else line.decode("utf-8")
-                read = read.strip()
+                read = (_text(line, part) if path.suffix == ".jsonl" else line.decode("utf-8")).strip()
             except UnicodeDecodeError as error:
                 raise LanguageModelError(f"line {number} of {path} is not UTF-8; convert the file") from error
             except (ValueError, TypeError, KeyError, AttributeError) as error:
@@ -95,6 +96,12 @@ def _lines(path: Path) -> Iterator[str]:
             if read:
                 yield read
         bar.update(source.size - bar.n)
+
+
+def _text(row: bytes, part: str) -> str:
+    """The text of a manifest's row, nothing if it belongs to another part."""
+    fields: dict[str, str] = json.loads(row)
+    return fields["text"] if not part or fields.get("part", part) == part else ""
 
 
 def sentences(paragraph: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count as counter
 
@@ -16,16 +16,11 @@ from recog.lm.ngram import SPECIAL, Unit
 
 @dataclass(frozen=True)
 class Encoded:
-    """A text as numbers: every sentence is <s>, its words, </s>."""
+    """Texts as numbers: every sentence is <s>, its words, </s>."""
 
     # Word of each id: SPECIAL, then from the most to the least frequent.
     words: tuple[str, ...]
-    ids: NDArray[np.int32]
-
-    @property
-    def n_words(self) -> int:
-        """Words of the text without <s> and </s>."""
-        return int((self.ids > END).sum() + (self.ids == UNKNOWN).sum())
+    texts: tuple[NDArray[np.int32], ...]
 
 
 @dataclass(frozen=True)
@@ -43,45 +38,48 @@ class Counted:
     begins: NDArray[np.bool_]
 
 
-def encode(sentences: Iterable[str], unit: Unit, vocabulary_size: int = 0, rare: int = 1) -> Encoded:
-    """Numbers the words (or characters) of sentences that went through their text rule.
+def encode(texts: Sequence[Iterable[str]], unit: Unit, vocabulary_size: int = 0, rare: int = 1) -> Encoded:
+    """Numbers the words (or characters) of sentences that went through their text rule; one vocabulary for all texts.
 
     Words beyond the `vocabulary_size` most frequent ones (0: no limit) and words seen fewer than `rare` times become
-    <unk>, which is then counted like a word; so do words of the text that are spelled <unk>, <s> or </s>. Words of
-    equal frequency rank in the order of their first appearance.
+    <unk>, which is then counted like a word; so do words of the text that are spelled <unk>, <s> or </s>. What ranks a
+    word is the sum of its relative frequencies, so that a small text has as much to say as a large one; equals
+    rank in the order of their first appearance.
     """
     next_id = counter(len(SPECIAL))
     seen: defaultdict[str, int] = defaultdict(next_id.__next__)
     seen.update(dict.fromkeys(SPECIAL, UNKNOWN))
-    ids = array("i")
     numbered = seen.__getitem__
-    for sentence in sentences:
-        units: Iterable[str] = sentence if unit == "character" else sentence.split()
-        if sentence:
-            ids.append(BEGIN)
-            ids.extend(map(numbered, units))
-            ids.append(END)
-    if not ids:
-        raise LanguageModelError("the text holds no sentence after its text rule; nothing can be learned from it")
-    met = np.frombuffer(ids, np.int32)
+    met: list[NDArray[np.int32]] = []
+    for sentences in texts:
+        ids = array("i")
+        for sentence in sentences:
+            units: Iterable[str] = sentence if unit == "character" else sentence.split()
+            if sentence:
+                ids.append(BEGIN)
+                ids.extend(map(numbered, units))
+                ids.append(END)
+        if not ids:
+            raise LanguageModelError("the text holds no sentence after its text rule; nothing can be learned from it")
+        met.append(np.frombuffer(ids, np.int32))
     names = np.array([*SPECIAL, *(word for word in seen if word not in SPECIAL)], dtype=object)
-    frequency = np.bincount(met, minlength=len(names))
-    frequency[: len(SPECIAL)] = 0
+    counts = np.stack([np.bincount(text, minlength=len(names)) for text in met])
+    counts[:, : len(SPECIAL)] = 0
+    frequency = (counts / np.array([[len(text)] for text in met])).sum(axis=0)
     ranked = np.argsort(-frequency, kind="stable")[: len(names) - len(SPECIAL)]
-    kept = ranked[frequency[ranked] >= max(1, rare)][: vocabulary_size or None]
+    kept = ranked[counts.sum(axis=0)[ranked] >= max(1, rare)][: vocabulary_size or None]
     renumbered = np.full(len(names), UNKNOWN, np.int32)
     renumbered[: len(SPECIAL)] = np.arange(len(SPECIAL))
     renumbered[kept] = np.arange(len(kept)) + len(SPECIAL)
-    return Encoded((*SPECIAL, *names[kept]), renumbered[met])
+    return Encoded((*SPECIAL, *names[kept]), tuple(renumbered[text] for text in met))
 
 
-def count(encoded: Encoded, order: int, progress: Iterable[int] | None = None) -> list[Counted]:
-    """All n-grams of order 1 to `order` with their counts; none reaches over the end of a sentence.
+def count(ids: NDArray[np.int32], vocabulary: int, order: int, progress: Iterable[int] | None = None) -> list[Counted]:
+    """All n-grams of order 1 to `order` of an encoded text with their counts; none reaches over a sentence's end.
 
     Takes about 35 bytes a word of the text and 17 a distinct n-gram. `progress` is what the orders from 2 up are
     drawn from, for a bar.
     """
-    ids, vocabulary = encoded.ids, len(encoded.words)
     nothing = np.zeros(vocabulary, np.int32)
     words = np.arange(vocabulary, dtype=np.int32)
     levels = [Counted(nothing, words, np.bincount(ids, minlength=vocabulary).astype(np.int32), nothing, words == BEGIN)]

@@ -16,7 +16,7 @@ _HALVINGS = 40
 class _Context:
     """Sums over the n-grams of one order, for each of their contexts: (contexts,) arrays."""
 
-    # Probability that the contexts' n-grams leave to other words, times nothing; and the same words' mass one order down.
+    # Probability that the context leaves to words that do not follow it, and what they have one order down.
     left: NDArray[np.float64]
     left_below: NDArray[np.float64]
 
@@ -27,7 +27,6 @@ def losses(levels: Sequence[Smoothed]) -> list[NDArray[np.float64]]:
     Stolcke 1998, equation 4. The probability of a context is its relative frequency in the text, not what the model's
     own lower orders say: after Kneser-Ney smoothing they are no frequencies (Chelba et al. 2010).
     """
-    total = float(levels[0].counts.sum())
     result = []
     for below, level in pairwise(levels):
         lower = below.probabilities[level.suffixes]
@@ -38,8 +37,7 @@ def losses(levels: Sequence[Smoothed]) -> list[NDArray[np.float64]]:
         changed = (sums.left[parents] + level.probabilities) / (sums.left_below[parents] + lower)
         log_ratio = np.log(changed) - np.log(weight)
         own = np.log(lower) + np.log(changed) - np.log(level.probabilities)
-        context = below.counts[parents] / total
-        result.append(-context * (level.probabilities * own + log_ratio * sums.left[parents]))
+        result.append(-below.frequencies[parents] * (level.probabilities * own + log_ratio * sums.left[parents]))
     return result
 
 
@@ -102,7 +100,7 @@ def _without(levels: Sequence[Smoothed], keep: Sequence[NDArray[np.bool_]]) -> l
                 places[level.parents[kept]].astype(np.int32) if order else level.parents,
                 level.words[kept],
                 places[level.suffixes[kept]].astype(np.int32) if order else level.suffixes,
-                level.counts[kept],
+                level.frequencies[kept],
                 level.probabilities[kept],
                 weights[kept],
             )

@@ -20,8 +20,8 @@ class Smoothed:
     parents: NDArray[np.int32]
     words: NDArray[np.int32]
     suffixes: NDArray[np.int32]
-    # How often each occurs in the text.
-    counts: NDArray[np.int32]
+    # How often each occurs in the text, as a part of all its words, <s> and </s>.
+    frequencies: NDArray[np.float32]
     # (k,) probability of the last word given those before it.
     probabilities: NDArray[np.float64]
     # (k,) as a context: the weight that the shorter context's probability gets where the next word was not seen.
@@ -68,6 +68,7 @@ def smooth(levels: Sequence[Counted], cutoffs: Sequence[int] = ()) -> Iterator[S
     """
     # The order below: places of those that stay, -1 for others; and their probabilities.
     stay_below = np.zeros(1, np.int64)
+    total = float(levels[0].counts.sum())
     below: Smoothed | None = None
     for order, level in enumerate(levels, 1):
         adjusted = _adjusted(levels, order)
@@ -92,7 +93,7 @@ def smooth(levels: Sequence[Counted], cutoffs: Sequence[int] = ()) -> Iterator[S
             stay_below[parents].astype(np.int32) if order > 1 else parents,
             level.words[stays],
             stay_below[suffixes].astype(np.int32) if order > 1 else suffixes,
-            level.counts[stays],
+            (level.counts[stays] / total).astype(np.float32),
             probabilities,
             np.zeros(0),
         )
@@ -102,4 +103,4 @@ def smooth(levels: Sequence[Counted], cutoffs: Sequence[int] = ()) -> Iterator[S
 
 
 def _weighted(level: Smoothed, weights: NDArray[np.float64]) -> Smoothed:
-    return Smoothed(level.parents, level.words, level.suffixes, level.counts, level.probabilities, weights)
+    return Smoothed(level.parents, level.words, level.suffixes, level.frequencies, level.probabilities, weights)

@@ -1,13 +1,16 @@
-"""Sentences -> n-gram model: count, smooth, prune, build the trie."""
+"""Sentences -> n-gram model: count, smooth, mix, prune, build the trie."""
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from recog.errors import ConfigError
 from recog.lm.counts import count, encode
+from recog.lm.mixing import best_weights, mix
 from recog.lm.ngram import HIGHEST_ORDER, NgramModel, Unit
 from recog.lm.pruning import prune
 from recog.lm.smoothing import Smoothed, smooth
@@ -52,21 +55,57 @@ class NgramConfig:
 
 
 def train(sentences: Iterable[str], config: NgramConfig) -> NgramModel:
-    """A model of these sentences, which went through the text rule already: words parted by spaces.
+    """A model of sentences that went through the text rule already: words parted by spaces. Shows bars."""
+    return train_mixture([sentences], config)
 
-    Exact float32 probabilities; `binary.save` makes them small. Shows a bar while it counts. Takes about 40 bytes of
-    memory a word of text and 60 a distinct n-gram.
+
+def train_mixture(
+    texts: Sequence[Iterable[str]], config: NgramConfig, weights: Sequence[float] = (), held_out: Sequence[str] = ()
+) -> NgramModel:
+    """A model of one or several texts, whose sentences went through the text rule already.
+
+    Of several texts, each gets a model of its own, and their probabilities are mixed by `weights`, or by the weights that
+    foretell the sentences `held_out` best. Exact float32 probabilities; `binary.save` makes them small.
+    Takes about 40 bytes of memory a word of the largest text and 60 a distinct n-gram that is not cut off.
     """
-    encoded = encode(sentences, config.unit, config.vocabulary_size, config.rare)
-    orders = tqdm(range(2, config.order + 1), "counting", unit="order", mininterval=0.5)
-    counted = count(encoded, config.order, orders)
-    words = encoded.words
-    del encoded
-    levels = list(tqdm(smooth(counted, config.cutoffs), "smoothing", config.order, unit="order", mininterval=0.5))
-    del counted
+    if len(texts) > 1 and not held_out and len(weights) != len(texts):
+        raise ConfigError(
+            f"{len(texts)} texts to mix, but {len(weights)} weights; give each a weight, or a held-out text to find them"
+        )
+    if weights and (min(weights) < 0 or not np.isclose(sum(weights), 1)):
+        raise ConfigError(f"weights {tuple(weights)} of a mixture; they are 0 or more and their sum is 1")
+    encoded = encode(texts, config.unit, config.vocabulary_size, config.rare)
+    vocabulary = len(encoded.words)
+    models = []
+    for place, ids in enumerate(encoded.texts, 1):
+        of = f" text {place}" if len(texts) > 1 else ""
+        orders = tqdm(range(2, config.order + 1), f"counting{of}", unit="order", mininterval=0.5)
+        counted = count(ids, vocabulary, config.order, orders)
+        smoothed = smooth(counted, config.cutoffs)
+        models.append(list(tqdm(smoothed, f"smoothing{of}", config.order, unit="order", mininterval=0.5)))
+        del counted, smoothed, ids
+    levels = models[0]
+    if len(models) > 1:
+        if not weights:
+            logs = [_log_probs(model, encoded.words, config, held_out) for model in models]
+            weights = best_weights(logs)
+            print(f"weights of the texts: {' '.join(f'{weight:.3f}' for weight in weights)}", file=sys.stderr)
+        levels = mix(models, weights)
+        del models
     if config.prune or config.most:
         levels = prune(levels, config.prune, config.most)
+    return _model(levels, encoded.words, config)
+
+
+def _model(levels: Sequence[Smoothed], words: tuple[str, ...], config: NgramConfig) -> NgramModel:
     return NgramModel(words, tables([_level(level) for level in levels]), config.unit, config.text_rule)
+
+
+def _log_probs(
+    levels: Sequence[Smoothed], words: tuple[str, ...], config: NgramConfig, sentences: Sequence[str]
+) -> NDArray[np.float64]:
+    model = _model(levels, words, config)
+    return np.concatenate([model.score(model.split(sentence)) for sentence in sentences])
 
 
 def _level(level: Smoothed) -> Level:
