@@ -53,7 +53,7 @@ class Decoder:
         self.knowledge = gather(self.symbols, self.options, word_lm, char_lm, lexicon)
         space = self.symbols.index(" ") + 1 if " " in self.symbols else -1
         # Where words are known, several spaces are one.
-        known = self.knowledge is not None and self.knowledge.fusion.has_lexicon
+        known = self.knowledge is not None and self.knowledge.fusion.kinds.has_lexicon
         self.limits = Limits(
             self.options.beam,
             float(np.exp(self.options.cut)),
@@ -89,7 +89,8 @@ class Decoder:
         try:
             return self._memories.get_nowait()
         except Empty:
-            return new_memory(self.options.beam, len(self.symbols) + 1)
+            assert self.knowledge is not None  # else nothing is asked
+            return new_memory(self.options.beam, len(self.symbols) + 1, self.knowledge.fusion)
 
     def take_back(self, memory: Memory) -> None:
         """Keeps a stream's memory for the next one: the answers still hold, its table of entries does not."""
@@ -105,12 +106,15 @@ class Stream:
         self._chunks: list[NDArray[np.float32]] = []
         knowledge = decoder.knowledge
         self._search: Search = search.new_search(
-            decoder.options.beam, len(decoder.symbols) + 1, knowledge.fusion.most if knowledge is not None else 0
+            decoder.options.beam, len(decoder.symbols) + 1, knowledge.fusion.kinds.most if knowledge is not None else 0
         )
         self._memory = decoder.lend() if knowledge is not None else None
         if knowledge is not None:
             root = self._search.nodes[0]
-            root[search.STATE], root[search.CHARACTERS] = knowledge.word_state, knowledge.character_state
+            root[search.STATE], root[search.CHARACTERS] = (
+                knowledge.fusion.words.begin,
+                knowledge.fusion.characters.begin,
+            )
             root[search.LABEL] = decoder.limits.space
 
     def feed(self, log_probs: NDArray[np.float32]) -> None:

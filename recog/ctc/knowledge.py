@@ -10,7 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.ctc.options import DecoderOptions
-from recog.ctc.questions import EVERYWHERE, IN_UNKNOWN_WORDS, LEAST_LOG_PROB, NOWHERE, Fusion
+from recog.ctc.questions import (
+    EVERYWHERE,
+    IN_UNKNOWN_WORDS,
+    LEAST_LOG_PROB,
+    NOWHERE,
+    WORD_GAIN,
+    Fusion,
+    Kinds,
+    Model,
+    Spellings,
+)
 from recog.errors import ConfigError
 from recog.lm import hotwords, lookup
 from recog.lm.hotwords import Hotword, Pattern
@@ -29,9 +39,6 @@ class Knowledge:
     """What a decoder knows besides its network."""
 
     fusion: Fusion
-    # States of the two models where a text begins.
-    word_state: int
-    character_state: int
     # Words of the lexicon; empty without one.
     words: tuple[str, ...]
     # (phrase, bonus) of the hot phrases in force, the price that an unknown word in them is spared included.
@@ -68,39 +75,67 @@ def gather(
     prices = np.exp(options.alpha * unknown_alone + options.unknown + options.letter * letters)
     patterns, bonuses = _patterns(hot, symbols, space, lexicon, options)
     hot_tables = hotwords.tables(patterns, len(symbols) + 1, space)
-    character_ids = _character_ids(char_lm, symbols)
-    fusion = Fusion(
-        trie=trie,
-        held=np.exp(options.alpha * look_ahead(trie, unigrams)) if len(words) else np.ones(1),
-        prices=prices,
-        letter=math.exp(options.letter),
-        word_ids=word_ids,
-        word_tables=word_lm.tables if word_lm is not None else _no_tables(),
-        unknown_alone=unknown_alone,
-        alpha=float(options.alpha),
-        beta=float(options.beta),
-        character_ids=character_ids,
-        character_tables=char_lm.tables if char_lm is not None else _no_tables(),
-        gamma=float(options.gamma),
-        word_begin=_word_begin(char_lm),
-        hot=hot_tables,
+    kinds = Kinds(
         has_lexicon=lexicon is not None,
         has_words=word_lm is not None,
         character_mode=_character_mode(char_lm, word_lm, options),
         has_hot=bool(hot),
         merges=options.merge and (lexicon is not None or char_lm is not None),
-        space=space,
         closes=options.sentences,
         most=_most_extensions(trie, len(symbols) + 1),
-        hot_gain=float(hot_tables.factors.max()) if hot else 1.0,
+        gain=(float(hot_tables.factors.max()) if hot else 1.0)
+        * (WORD_GAIN if lexicon is not None and space < 0 else 1.0),
+    )
+    spellings = Spellings(
+        trie.children,
+        trie.labels,
+        trie.depths,
+        trie.word_starts,
+        trie.words,
+        held=np.exp(options.alpha * look_ahead(trie, unigrams)) if len(words) else np.ones(1),
+        prices=prices,
+        letter=math.exp(options.letter),
+        space=space,
     )
     return Knowledge(
-        fusion,
-        (word_lm.begin if options.sentences else lookup.ROOT) if word_lm is not None else 0,
-        _first_character_state(char_lm, fusion, options),
+        Fusion(
+            spellings,
+            _model(word_lm, word_ids, options.alpha, options.beta, unknown_alone, options.sentences),
+            _characters(char_lm, symbols, kinds.character_mode, options),
+            hot_tables,
+            kinds,
+        ),
         words,
         bonuses,
     )
+
+
+def _model(
+    model: NgramModel | None,
+    ids: NDArray[np.int32],
+    weight: float,
+    bonus: float,
+    unknown_alone: float,
+    sentences: bool,
+) -> Model:
+    return Model(
+        tables=model.tables if model is not None else _no_tables(),
+        ids=ids,
+        weight=float(weight),
+        bonus=float(bonus),
+        unknown_release=math.exp(-weight * unknown_alone),
+        begin=model.begin if model is not None and sentences else lookup.ROOT,
+        word_begin=lookup.ROOT,
+    )
+
+
+def _characters(char_lm: NgramModel | None, symbols: Sequence[str], mode: int, options: DecoderOptions) -> Model:
+    """The character model; in unknown words it begins after a space and nothing else."""
+    model = _model(char_lm, _character_ids(char_lm, symbols), options.gamma, 0.0, 0.0, options.sentences)
+    if char_lm is None or " " not in char_lm.ids:
+        return model
+    word_begin = lookup.advance(char_lm.tables, lookup.ROOT, char_lm.id(" "))[1]
+    return model._replace(word_begin=word_begin, begin=word_begin if mode == IN_UNKNOWN_WORDS else model.begin)
 
 
 def _check_units(word_lm: NgramModel | None, char_lm: NgramModel | None) -> None:
@@ -142,19 +177,6 @@ def _character_mode(char_lm: NgramModel | None, word_lm: NgramModel | None, opti
     if char_lm is None:
         return NOWHERE
     return IN_UNKNOWN_WORDS if options.spell_unknown_only and word_lm is not None else EVERYWHERE
-
-
-def _word_begin(char_lm: NgramModel | None) -> int:
-    """The character model's state after a space and nothing else."""
-    if char_lm is None or " " not in char_lm.ids:
-        return lookup.ROOT
-    return lookup.advance(char_lm.tables, lookup.ROOT, char_lm.id(" "))[1]
-
-
-def _first_character_state(char_lm: NgramModel | None, fusion: Fusion, options: DecoderOptions) -> int:
-    if char_lm is None or fusion.character_mode == IN_UNKNOWN_WORDS:
-        return fusion.word_begin
-    return char_lm.begin if options.sentences else lookup.ROOT
 
 
 def _most_extensions(trie: Trie, symbols: int) -> int:

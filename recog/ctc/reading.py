@@ -39,8 +39,8 @@ def end_texts(search: Search, knowledge: Knowledge | None, memory: Memory | None
         finish(search, knowledge.fusion, memory)
         factors, words = memory.final_factors[:count].copy(), memory.final_words[:count].copy()
         masses = masses * factors
-        if knowledge.fusion.has_lexicon:
-            _join_trailing_spaces(search, masses, knowledge.fusion.space)
+        if knowledge.fusion.kinds.has_lexicon:
+            _join_trailing_spaces(search, masses, knowledge.fusion.spellings.space)
     return Ending(masses, factors, words, float(np.log(masses.max()) + search.values[LOG_SCALE]))
 
 
@@ -88,7 +88,7 @@ class Reader:
         """The labels of a path, and (number, first, last) of its words; a space belongs to no word."""
         nodes = search.nodes[np.array(path.nodes, np.int64)]
         labels = tuple(nodes[:, LABEL].tolist())
-        if self.knowledge is None or not self.knowledge.fusion.has_lexicon:
+        if self.knowledge is None or not self.knowledge.fusion.kinds.has_lexicon:
             return labels, [(NO_WORD, first, last) for first, last in words_at(labels, self.space)]
         words, first = [], 0
         for end in np.flatnonzero(nodes[:, WORD] != NO_WORD).tolist():
@@ -119,8 +119,8 @@ class Reader:
             return Parts(score)
         factors = search.factors[np.array(path.nodes, np.int64)]
         models = float(np.log(factors).sum() + np.log(ending.factors[path.entry]))
-        length = self.options.beta * len(texts) if self.knowledge.fusion.has_lexicon else 0.0
-        whole_words = self.space > 0 or self.knowledge.fusion.has_lexicon
+        length = self.options.beta * len(texts) if self.knowledge.fusion.kinds.has_lexicon else 0.0
+        whole_words = self.space > 0 or self.knowledge.fusion.kinds.has_lexicon
         boost = sum(
             bonus * _occurrences(phrase.split(" "), texts)
             if whole_words

@@ -84,8 +84,11 @@ class Search(NamedTuple):
 
 
 def new_search(beam: int, symbols: int, most: int = 0, capacity: int = 4096) -> Search:
-    """A search before its first frame: one entry, the empty prefix. An entry has up to `most` extensions."""
-    room = 4 * beam + 2 * max(most, symbols)
+    """A search before its first frame: one entry, the empty prefix.
+
+    With `most`, there is room for that many extensions of every entry.
+    """
+    room = beam * most if most else 4 * beam + 2 * symbols
     capacity = max(capacity, 2 * beam + 2)
     search = Search(
         nodes=np.zeros((capacity, COLUMNS), np.int32),
