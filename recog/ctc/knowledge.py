@@ -30,6 +30,8 @@ from recog.lm.quantise import quantise
 from recog.lm.trie import Level, freeze
 from recog.lm.trie import tables as model_tables
 
+# The most that an unknown word costs where it leaves the lexicon: exp of twice as much would be no number any more.
+_LEAST_PRICE = -300.0
 # A phrase of words with several pronunciations each is listened for in this many ways at most.
 _MOST_WAYS = 64
 
@@ -72,7 +74,8 @@ def gather(
         word_ids = np.array([word_lm.id(word) for word in words], np.int32)
         unigrams = np.maximum(word_lm.unigrams[word_ids].astype(np.float64), LEAST_LOG_PROB)
     letters = np.arange(int(trie.depths.max()) + 2)
-    prices = np.exp(options.alpha * unknown_alone + options.unknown + options.letter * letters)
+    price = options.alpha * unknown_alone + options.unknown + options.letter * letters
+    prices = np.exp(np.maximum(price, _LEAST_PRICE))
     patterns, bonuses = _patterns(hot, symbols, space, lexicon, options)
     hot_tables = hotwords.tables(patterns, len(symbols) + 1, space)
     kinds = Kinds(

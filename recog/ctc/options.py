@@ -32,7 +32,7 @@ class DecoderOptions:
     gamma: float = 0.5
     # With a word model: the character model counts only in words outside the lexicon, instead of everywhere.
     spell_unknown_only: bool = False
-    # With a lexicon: price of a word outside it, and of each of its letters; 0 or less, never -inf.
+    # With a lexicon: price of a word outside it, and of each of its letters; -50 to 0.
     unknown: float = -4.0
     letter: float = -1.0
     # Whether a text begins with <s> and ends with </s>; False for pieces of sentences.
@@ -56,9 +56,9 @@ class DecoderOptions:
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"decoder.{name} is {getattr(self, name)}; it must be 0 or more")
         for name in ("unknown", "letter"):
-            if not -100 <= getattr(self, name) <= 0:
+            if not -50 <= getattr(self, name) <= 0:
                 raise ConfigError(
-                    f"decoder.{name} is {getattr(self, name)}; a price lies between -100 and 0: no word is impossible"
+                    f"decoder.{name} is {getattr(self, name)}; a price lies between -50 and 0: no word is impossible"
                 )
         if not math.isfinite(self.beta):
             raise ConfigError(f"decoder.beta is {self.beta}; it must be finite")
