@@ -147,6 +147,15 @@ def test_counts_by_hand() -> None:
     assert [pairs[suffix] for suffix in threes.suffixes] == [("b", "</s>"), ("a", "b"), ("b", "</s>")]
 
 
+def test_counting_in_pieces_is_counting_at_once() -> None:
+    encoded = encode([babble(100, seed=1)], "word")
+    at_once = count(encoded.texts[0], len(encoded.words), 5)
+    for chunk in (1, 7, 64):
+        for piece, level in zip(count(encoded.texts[0], len(encoded.words), 5, chunk=chunk), at_once, strict=True):
+            for name, array in vars(level).items():
+                np.testing.assert_array_equal(getattr(piece, name), array)
+
+
 def test_a_vocabulary_limit_makes_the_rest_unknown_words_that_are_learned() -> None:
     encoded = encode([["a a b c", "a b d", "<s> a"]], "word", vocabulary_size=2)
     assert encoded.words == ("<unk>", "<s>", "</s>", "a", "b")
