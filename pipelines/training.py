@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -92,9 +92,17 @@ def train(
     provenance = {"seed": training.fit.seed, "rows": len(rows), "dev_rows": len(dev), "torch": torch.__version__}
     if init_from:
         start = checkpoint.load(init_from)
-        network, alphabet = start.network, start.alphabet
-        if asdict(start.frontend) != asdict(training.frontend) or asdict(network.config) != asdict(training.network):
+        # Dropout has no weights: a run may begin with another one than the run before.
+        same = replace(
+            start.network.config,
+            dropout=training.network.dropout,
+            dropout_convolution=training.network.dropout_convolution,
+        )
+        if asdict(start.frontend) != asdict(training.frontend) or asdict(same) != asdict(training.network):
             raise ConfigError(f"{init_from} has another frontend or network than the preset; train with its own preset")
+        alphabet = start.alphabet
+        network = Network(training.network, training.frontend.features, len(alphabet))
+        network.load_state_dict(start.network.state_dict())
         provenance["init_from"] = start.provenance
     else:
         alphabet = Alphabet.from_texts((rule(row.text) for row in rows), training.data.rare)

@@ -89,7 +89,9 @@ def test_a_run_is_not_overwritten_but_resumed(tmp_path: Path, spoken: Path) -> N
 
 def test_a_training_may_start_from_a_bundle(tmp_path: Path, spoken: Path, trained_speech_bundle: Path) -> None:
     settings = replace(SPEECH, fit=replace(FIT, epochs=1, peak_rate=1e-9))
+    settings = replace(settings, network=replace(TINY_NETWORK, dropout=0.05))  # dropout has no weights
     fitted = train(settings, spoken, spoken, tmp_path / "run", init_from=trained_speech_bundle)
+    assert fitted.bundle.network.config.dropout == 0.05
     assert fitted.best.characters.edits <= 2  # knows them by heart already, but for new batch statistics
     assert fitted.bundle.provenance["init_from"]["dev"]["cer"] == 0
     other = replace(settings, network=replace(TINY_NETWORK, hidden=5))

@@ -1,0 +1,31 @@
+"""Measures CER and WER of a bundle on a manifest."""
+
+import argparse
+import json
+from pathlib import Path
+
+from pipelines.commands.decoding import add_decoding_options, decoding
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command line of `recog evaluate`."""
+    parser.add_argument("bundle", help="name or folder of a bundle")
+    parser.add_argument("manifest", type=Path, help="JSON lines with audio or image, and text")
+    parser.add_argument("--part", help="only rows with this part, e.g. report")
+    parser.add_argument("--by", help="a field of the manifest to group by, e.g. source")
+    parser.add_argument("--worst", type=int, default=5, help="how many of the worst lines to show (default 5)")
+    parser.add_argument("--json", type=Path, help="write the report with all pairs to this file")
+    add_decoding_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Does it; 0 when everything succeeded, 1 when something failed."""
+    from pipelines import measurement
+
+    evaluation = measurement.measure(arguments.bundle, arguments.manifest, decoding(arguments), arguments.part)
+    for line in measurement.table(evaluation, arguments.by, arguments.worst):
+        print(line)
+    if arguments.json:
+        report = measurement.as_json(evaluation, arguments.by)
+        arguments.json.write_text(json.dumps(report, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    return 1 if evaluation.failures else 0

@@ -1,0 +1,26 @@
+"""Puts language models into a bundle and tunes its decoder."""
+
+import argparse
+from pathlib import Path
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command line of `recog tune`."""
+    parser.add_argument("bundle", help="name or folder of a bundle; its decoder.json is rewritten")
+    parser.add_argument("manifest", type=Path, help="rows to tune on; never those that are reported")
+    parser.add_argument("--part", default="tune", help="only rows with this part (default tune)")
+    parser.add_argument("--rows", type=int, default=300, help="rows used, evenly spaced (default 300)")
+    parser.add_argument("--beam", type=int, default=100, help="beam to tune with and to store (default 100)")
+    parser.add_argument("--words", type=Path, help="a word model (train_lm) to put into the bundle first")
+    parser.add_argument("--characters", type=Path, help="a character model to put into the bundle first")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Does it; 0 when everything succeeded, 1 when something failed."""
+    from pipelines.tuning import put_models, tune
+
+    put_models(arguments.bundle, arguments.words, arguments.characters)
+    tuned = tune(arguments.bundle, arguments.manifest, arguments.part, arguments.rows, arguments.beam)
+    for line in tuned.table():
+        print(line)
+    return 0
