@@ -4,7 +4,6 @@ Decoding is FFmpeg's, carried inside PyAV, so wav, flac, ogg, opus, mp3, webm, m
 no program beside Python.
 """
 
-import contextlib
 import functools
 import io
 import itertools
@@ -27,6 +26,9 @@ Waveform = NDArray[np.float32]
 _CONTAINERS = (
     "wav,w64,flac,ogg,mp3,matroska,mov,aac,aiff,au,caf,amr,avi,asf,flv,mpeg,mpegts,ac3,eac3,dts,ape,wv,tta,mpc,mpc8"
 )
+
+# Streams without a header: FFmpeg guesses their length from the first packet.
+_HEADERLESS = ("aac", "ac3", "amr", "dts", "eac3", "mpeg", "mpegts")
 
 
 @dataclass(frozen=True)
@@ -69,12 +71,19 @@ class SpeechFrontend:
         return (self.mel_bands if self.kind == "log-mel" else self.coefficients) * (1 + self.deltas)
 
 
-def read(source: str | Path | bytes, rate_hz: int = 16000, limit_seconds: float = 12 * 3600) -> Waveform:
+def read(
+    source: str | Path | bytes,
+    rate_hz: int = 16000,
+    limit_seconds: float = 12 * 3600,
+    damage: list[str] | None = None,
+) -> Waveform:
     """Mono waveform (n,) in -1..1 at `rate_hz` of the first sound track of a file or of its bytes.
 
-    Values lie on the grid of 16 bits, where training keeps its samples too. Channels are averaged. A damaged stretch is left out, what can be decoded is kept.
+    Values lie on the grid of 16 bits, where training keeps its samples too. Channels are averaged. A damaged stretch
+    is left out, what can be decoded is kept; a list given as `damage` is told of each such stretch.
     Refuses what holds no sound, and recordings longer than the limit.
     """
+    damage = [] if damage is None else damage
     import av
 
     name = "the uploaded data" if isinstance(source, bytes) else str(source)
@@ -94,7 +103,8 @@ def read(source: str | Path | bytes, rate_hz: int = 16000, limit_seconds: float 
         ) as container:
             if not container.streams.audio:
                 raise InputError(f"{name} holds no sound track")
-            waveform = _decode(container, rate_hz, limit_seconds, name)
+            waveform = _decode(container, rate_hz, limit_seconds, name, damage)
+            _compare(declared_seconds(container), waveform.size / rate_hz, damage)
     except (av.error.FFmpegError, ValueError, UnicodeDecodeError) as error:
         raise InputError(f"{name} is not a recording that can be decoded ({_reason(error)})") from error
     if waveform.size == 0:
@@ -102,13 +112,33 @@ def read(source: str | Path | bytes, rate_hz: int = 16000, limit_seconds: float 
     return waveform
 
 
-def _decode(container: Any, rate_hz: int, limit_seconds: float, name: str) -> Waveform:
+def declared_seconds(container: Any) -> float | None:
+    """How long the first sound track is by the file's own account; None where it gives none, or a guess."""
+    if container.format.name in _HEADERLESS:
+        return None
+    track = container.streams.audio[0]
+    if track.duration is not None:
+        return float(track.duration * track.time_base)
+    if container.duration is None or container.streams.video:  # the picture may go on without sound
+        return None
+    return float(container.duration) / 1e6
+
+
+def _compare(declared: float | None, decoded: float, damage: list[str]) -> None:
+    """Tells of sound that is missing without an error: FFmpeg ends a file that is cut off as if it were whole."""
+    if declared is not None and decoded < 0.95 * declared - 0.1:
+        damage.append(f"it declares {declared:.2f} s, {decoded:.2f} s can be decoded")
+
+
+def _decode(container: Any, rate_hz: int, limit_seconds: float, name: str, damage: list[str]) -> Waveform:
     import av
 
     pieces = [np.zeros(0, np.float32)]
     samples = 0
     # Streams glued together, and AAC that turns stereo, change their form on the way.
-    for _, alike in itertools.groupby(_frames(container), lambda f: (f.format.name, f.layout.name, f.sample_rate)):
+    for _, alike in itertools.groupby(
+        _frames(container, damage), lambda f: (f.format.name, f.layout.name, f.sample_rate)
+    ):
         resampler = av.AudioResampler(format="fltp", rate=rate_hz)  # FFmpeg's own way to mono is no average: +3 dB
         for frame in itertools.chain(alike, [None]):
             for piece in resampler.resample(frame):
@@ -120,19 +150,25 @@ def _decode(container: Any, rate_hz: int, limit_seconds: float, name: str) -> Wa
     return _on_grid(np.concatenate(pieces))
 
 
-def _frames(container: Any) -> Iterator[Any]:
+def _frames(container: Any, damage: list[str]) -> Iterator[Any]:
     """The decoded frames; a bad packet costs itself alone, a reader that loses its place what comes after."""
     import av
 
-    with contextlib.suppress(av.error.FFmpegError):
+    try:
         for packet in container.demux(container.streams.audio[0]):
+            place = f"at {float(packet.pts * packet.time_base):.2f} s" if packet.pts is not None else "somewhere"
+            if packet.is_corrupt:
+                damage.append(f"a packet is cut off {place}")
             try:
                 frames = packet.decode()
-            except av.error.FFmpegError:
+            except av.error.FFmpegError as error:
+                damage.append(f"a packet cannot be decoded {place} ({_reason(error)})")
                 continue
             for frame in frames:
                 frame.pts = None  # gaps in the time stamps would otherwise be filled or refused
                 yield frame
+    except av.error.FFmpegError as error:
+        damage.append(f"the file cannot be read to its end ({_reason(error)})")
 
 
 def _on_grid(waveform: Waveform) -> Waveform:

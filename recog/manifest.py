@@ -7,7 +7,7 @@
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,26 +33,49 @@ class Row:
     duration: float | None = None
     # The whole object of the line.
     fields: dict[str, Any] = field(default_factory=dict, compare=False)
+    # Where it stands in its manifest, counted from 1; 0 for a row that comes from elsewhere.
+    line: int = field(default=0, compare=False)
 
 
 def read(path: str | Path, part: str | None = None) -> list[Row]:
     """All rows of a manifest, or those whose `part` is the given one. A malformed line is refused by its number."""
-    path = Path(path)
-    try:
-        # A text may hold U+2028 or U+0085, at which splitlines would cut its row in two.
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ManifestError(f"manifest {path} cannot be read as UTF-8 text: {error}") from error
-    rows = [
-        _parse(line, f"line {number} of {path}", path.parent) for number, line in enumerate(lines, 1) if line.strip()
-    ]
+    rows = []
+    for row in scan(path):
+        if isinstance(row, Malformed):
+            raise ManifestError(row.reason)
+        rows.append(row)
     rows = [row for row in rows if part is None or row.fields.get("part") == part]
     if not rows:
         raise ManifestError(f"manifest {path} holds no row{f' with part {part!r}' if part else ''}")
     return rows
 
 
-def _parse(line: str, where: str, folder: Path) -> Row:
+@dataclass(frozen=True)
+class Malformed:
+    """A line that is no row, and why."""
+
+    line: int
+    reason: str
+
+
+def scan(path: str | Path) -> Iterator[Row | Malformed]:
+    """The rows of a manifest in order, and in their place the lines that are none. Refuses a file that is no text."""
+    path = Path(path)
+    try:
+        # A text may hold U+2028 or U+0085, at which splitlines would cut its row in two.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ManifestError(f"manifest {path} cannot be read as UTF-8 text: {error}") from error
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            try:
+                yield _parse(line, number, path)
+            except ManifestError as error:
+                yield Malformed(number, str(error))
+
+
+def _parse(line: str, number: int, path: Path) -> Row:
+    where = f"line {number} of {path}"
     try:
         fields = json.loads(line)
     except json.JSONDecodeError as error:
@@ -73,7 +96,7 @@ def _parse(line: str, where: str, folder: Path) -> Row:
         raise ManifestError(f"{where}: 'text' holds half a surrogate pair, which is no character; write it whole")
     if duration is not None and not _is_seconds(duration):
         raise ManifestError(f"{where}: 'duration' is {duration!r}; expected seconds")
-    return Row(name, folder / name, media[0], text, duration, fields)
+    return Row(name, path.parent / name, media[0], text, duration, fields, number)
 
 
 def _is_seconds(value: object) -> bool:

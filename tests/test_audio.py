@@ -390,3 +390,48 @@ def test_pieces_cover_a_recording_of_any_length(samples: int, longest: float) ->
     pieces = audio.cut_at_pauses(np.ones(samples, np.float32), 1000, longest)
     assert np.array_equal(np.concatenate([np.arange(samples)[piece] for piece in pieces]), np.arange(samples))
     assert all(0 < piece.stop - piece.start <= 1000 * longest for piece in pieces)
+
+
+def encoded(container: str, codec: str, seconds: float = 4.0) -> bytes:
+    """A tone with a little noise, by FFmpeg."""
+    rate_hz = 48000 if codec == "libopus" else 16000
+    wave = tone_wave(seconds=seconds, rate_hz=16000)
+    wave += 0.05 * np.random.default_rng(0).normal(size=wave.size).astype(np.float32)
+    buffer = io.BytesIO()
+    with av.open(buffer, "w", format=container) as out:
+        stream = out.add_stream(codec, rate=rate_hz, layout="mono")
+        frame = av.AudioFrame.from_ndarray(wave[None], format="fltp", layout="mono")
+        frame.sample_rate = 16000
+        resampler = av.AudioResampler(format=stream.codec_context.format.name, layout="mono", rate=rate_hz)
+        for piece in [*resampler.resample(frame), None]:
+            out.mux(stream.encode(piece))
+    return buffer.getvalue()
+
+
+FORMS = [("wav", "pcm_s16le"), ("flac", "flac"), ("mp3", "libmp3lame"), ("webm", "libopus"), ("ogg", "libopus")]
+
+
+@pytest.mark.parametrize(("container", "codec"), [*FORMS, ("ipod", "aac")])
+def test_a_whole_file_tells_of_no_damage(container: str, codec: str) -> None:
+    damage: list[str] = []
+    assert len(audio.read(encoded(container, codec), damage=damage)) == pytest.approx(
+        64000, abs=2000
+    )  # AAC pads its ends
+    assert damage == []
+
+
+@pytest.mark.parametrize(("container", "codec"), FORMS[:4])
+def test_what_is_cut_off_is_told_and_the_rest_is_kept(container: str, codec: str) -> None:
+    whole = encoded(container, codec)
+    damage: list[str] = []
+    kept = audio.read(whole[: len(whole) // 2], damage=damage)
+    assert 0.3 * 64000 < len(kept) < 0.7 * 64000
+    assert damage
+
+
+def test_a_page_of_ogg_that_was_flipped_is_told() -> None:
+    whole = bytearray(encoded("ogg", "libopus"))
+    whole[len(whole) // 2] ^= 16  # FFmpeg drops the whole page without an error
+    damage: list[str] = []
+    audio.read(bytes(whole), damage=damage)
+    assert damage == ["it declares 4.01 s, 3.00 s can be decoded"]

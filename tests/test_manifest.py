@@ -95,3 +95,12 @@ def test_writing_that_fails_leaves_the_old_manifest_whole(tmp_path: Path) -> Non
     with pytest.raises(TypeError):
         manifest.write(path, [{"audio": "a", "text": "new"}, {"audio": "a", "text": object()}])
     assert [row.text for row in manifest.read(path)] == ["old"]
+
+
+def test_scan_gives_every_line_its_number_and_goes_on_after_a_malformed_one(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"audio": "a", "text": "x"}\n\n{"audio": 3, "text": "x"}\n{"image": "b", "text": "y"}\n')
+    first, bad, last = manifest.scan(path)
+    assert isinstance(first, manifest.Row) and isinstance(last, manifest.Row) and isinstance(bad, manifest.Malformed)
+    assert (first.line, bad.line, last.line) == (1, 3, 4)
+    assert bad.reason == f"line 3 of {path}: 'audio' is 3; expected a path"
