@@ -1,0 +1,1 @@
+"""Files in which transcripts and pages come and go: readers and writers, no torch."""
