@@ -1,46 +1,12 @@
-"""Changes made to training samples only. Every random draw comes from the generator passed in, so a seed repeats them."""
+"""Changes to the picture of a line: other hands, pens, papers and scans."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image, ImageFilter
-from torch import Tensor
 
-from recog.audio import SpeechFrontend
+from recog.augment.masking import Masking
 from recog.errors import ConfigError
-
-
-@dataclass(frozen=True)
-class Masking:
-    """SpecAugment (Park 2019): stretches of features or time set to 0, the mean."""
-
-    # Masks across the features, each 0..feature_width wide.
-    feature_masks: int = 0
-    feature_width: int = 0
-    # Masks along time: one for every `time_every` steps (0: none), each 0..time_width long.
-    time_every: int = 0
-    time_width: int = 0
-    # First epoch that masks, counted from 0: a network that knows nothing yet learns faster unmasked.
-    from_epoch: int = 0
-
-    def __post_init__(self) -> None:
-        if min(self.feature_masks, self.feature_width, self.time_every, self.time_width, self.from_epoch) < 0:
-            raise ConfigError("augment.masking: no number may be below 0")
-
-
-@dataclass(frozen=True)
-class SpeechAugment:
-    """Other tempos, other vocal tracts: both are other analysis settings, so they cost nothing."""
-
-    # Tempo factor drawn from 1 - tempo .. 1 + tempo: the hop grows or shrinks.
-    tempo: float = 0.0
-    # Vocal tract factor drawn from 1 - warp .. 1 + warp: the mel corners move (Jaitly & Hinton 2013).
-    warp: float = 0.0
-    masking: Masking = Masking()
-
-    def __post_init__(self) -> None:
-        if not (0 <= self.tempo < 0.9 and 0 <= self.warp < 0.9):
-            raise ConfigError(f"augment: tempo {self.tempo} and warp {self.warp} must lie in 0..0.9, 0.9 not included")
 
 
 @dataclass(frozen=True)
@@ -71,13 +37,6 @@ class HandwritingAugment:
                 raise ConfigError(f"augment.{name} is {getattr(self, name)}; a chance lies in 0..1")
         if min(self.slant, self.elastic, self.noise_level) < 0:
             raise ConfigError("augment: slant, elastic and noise_level must not be below 0")
-
-
-def vary_voice(frontend: SpeechFrontend, augment: SpeechAugment, random: np.random.Generator) -> SpeechFrontend:
-    """The same frontend as if the speaker were faster or slower and larger or smaller (steps of 1 %)."""
-    tempo = 1 + round(random.uniform(-augment.tempo, augment.tempo), 2)
-    warp = 1 + round(random.uniform(-augment.warp, augment.warp), 2)
-    return replace(frontend, hop_seconds=frontend.hop_seconds * tempo, warp=frontend.warp * warp)
 
 
 def vary_line(line: Image.Image, augment: HandwritingAugment, random: np.random.Generator) -> Image.Image:
@@ -142,19 +101,3 @@ def _wave(line: Image.Image, reach: float, random: np.random.Generator, cell: in
             )
             mesh.append((box, tuple(np.concatenate(quad).tolist())))
     return line.transform(line.size, Image.Transform.MESH, mesh, Image.Resampling.BILINEAR)
-
-
-def mask(x: Tensor, masking: Masking, epoch: int, random: np.random.Generator) -> Tensor:
-    """(T, F) with random stretches zeroed, in place; short samples get fewer time masks."""
-    if epoch < masking.from_epoch:
-        return x
-    steps, features = x.shape
-    for _ in range(masking.feature_masks):
-        width = int(random.integers(0, masking.feature_width + 1))
-        start = int(random.integers(0, max(1, features - width)))
-        x[:, start : start + width] = 0
-    for _ in range(round(steps / masking.time_every) if masking.time_every else 0):
-        width = int(random.integers(0, masking.time_width + 1))
-        start = int(random.integers(0, max(1, steps - width)))
-        x[start : start + width] = 0
-    return x
