@@ -24,7 +24,8 @@ Waveform = NDArray[np.float32]
 
 # FFmpeg's readers of recordings and videos. Playlists and the like stay out: they would open other files and addresses.
 _CONTAINERS = (
-    "wav,w64,flac,ogg,mp3,matroska,mov,aac,aiff,au,caf,amr,avi,asf,flv,mpeg,mpegts,ac3,eac3,dts,ape,wv,tta,mpc,mpc8"
+    "wav,w64,flac,ogg,mp3,matroska,mov,aac,aiff,au,caf,amr,avi,asf,flv,mpeg,mpegts,ac3,eac3,dts,ape,wv,tta,mpc,mpc8,"
+    "nistsphere"
 )
 
 # Streams without a header: FFmpeg guesses their length from the first packet.
@@ -33,7 +34,7 @@ _HEADERLESS = ("aac", "ac3", "amr", "dts", "eac3", "mpeg", "mpegts")
 
 @dataclass(frozen=True)
 class SpeechFrontend:
-    """How a waveform becomes features (T, F): F = bands x (1 + deltas), one step every `hop_seconds`."""
+    """How a waveform becomes features (T, F): F = (bands + energy) x (1 + deltas), one step every `hop_seconds`."""
 
     # Sampling rate the waveform is brought to.
     rate_hz: int = 16000
@@ -48,6 +49,8 @@ class SpeechFrontend:
     hop_seconds: float = 0.01
     # Cepstral coefficients kept when kind is "mfcc".
     coefficients: int = 13
+    # Whether the log energy of each window is one more feature (Graves 2013: 40 bands and energy).
+    energy: bool = False
     # 0: none; 1: with first derivatives; 2: with second ones too (Graves 2013 used 2).
     deltas: int = 0
     # Frequency axis stretched by this factor (vocal tract length; Jaitly & Hinton 2013); 1 outside training.
@@ -68,7 +71,8 @@ class SpeechFrontend:
     @property
     def features(self) -> int:
         """F, the width of a feature vector."""
-        return (self.mel_bands if self.kind == "log-mel" else self.coefficients) * (1 + self.deltas)
+        bands = self.mel_bands if self.kind == "log-mel" else self.coefficients
+        return (bands + self.energy) * (1 + self.deltas)
 
 
 def read(
@@ -195,6 +199,8 @@ def features(waveform: Waveform, frontend: SpeechFrontend) -> Tensor:
     mel = log_mel(waveform, frontend).double()  # so that silence, a constant, does not leave its rounding errors
     if frontend.kind == "mfcc":
         mel = mel @ cosine_transform(frontend.mel_bands, frontend.coefficients)
+    if frontend.energy:
+        mel = torch.cat([mel, log_energy(waveform, frontend).double()[:, None]], dim=1)
     columns = [mel]
     for _ in range(frontend.deltas):
         columns.append(deltas(columns[-1]))
@@ -203,6 +209,20 @@ def features(waveform: Waveform, frontend: SpeechFrontend) -> Tensor:
 
 def log_mel(waveform: Waveform, frontend: SpeechFrontend) -> Tensor:
     """(n,) -> (T, mel_bands): natural log of mel-weighted power, floored at 1e-10, windows centred on k * hop."""
+    power, size = _power(waveform, frontend)
+    bank = mel_bank(frontend.rate_hz, size, frontend.mel_bands, frontend.low_hz, frontend.high_hz, frontend.warp)
+    return (bank @ power).clamp_min(1e-10).log().T.contiguous()
+
+
+def log_energy(waveform: Waveform, frontend: SpeechFrontend) -> Tensor:
+    """(n,) -> (T,): natural log of the sum of squared samples under each window, floored at 1e-10 (HTK's E, windowed)."""
+    power, size = _power(waveform, frontend)
+    # Parseval: all bins but the first and the last stand for two.
+    return ((2 * power.sum(dim=0) - power[0] - power[-1]) / size).clamp_min(1e-10).log()
+
+
+def _power(waveform: Waveform, frontend: SpeechFrontend) -> tuple[Tensor, int]:
+    """The power spectrum (bins, T) and the size of its transform, a power of two."""
     window = round(frontend.window_seconds * frontend.rate_hz)
     hop = round(frontend.hop_seconds * frontend.rate_hz)
     size = 2 ** math.ceil(math.log2(window))
@@ -216,9 +236,7 @@ def log_mel(waveform: Waveform, frontend: SpeechFrontend) -> Tensor:
         pad_mode="constant",
         return_complex=True,
     )
-    power = spectrum.real.square() + spectrum.imag.square()  # (bins, T)
-    bank = mel_bank(frontend.rate_hz, size, frontend.mel_bands, frontend.low_hz, frontend.high_hz, frontend.warp)
-    return (bank @ power).clamp_min(1e-10).log().T.contiguous()
+    return spectrum.real.square() + spectrum.imag.square(), size
 
 
 @functools.lru_cache(maxsize=64)

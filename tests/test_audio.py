@@ -327,6 +327,26 @@ def test_deltas_widen_the_features(deltas: int, features: int) -> None:
     assert (matrix.square().mean(0) - 1).abs().max() < 1e-3
 
 
+def test_energy_is_the_log_of_the_squares_under_each_window() -> None:
+    frontend = replace(PLAIN, energy=True, mel_bands=40, deltas=2)
+    wave = np.random.default_rng(0).normal(0, 0.1, 4000).astype(np.float32)
+    # Each window by hand: 400 samples about k * 160, zeros beyond the ends, the periodic Hann window.
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(400) / 400)
+    padded = np.concatenate([np.zeros(200), wave.astype(np.float64), np.zeros(200)])
+    expected = np.array([math.log(((padded[160 * k : 160 * k + 400] * hann) ** 2).sum()) for k in range(26)])
+    assert np.abs(audio.log_energy(wave, frontend).numpy() - expected).max() < 1e-4
+    matrix = audio.features(wave, frontend)
+    assert matrix.shape == (26, frontend.features) == (26, 123)  # as Graves (2013) has it
+    assert np.abs(matrix[:, 40].numpy() - (expected - expected.mean()) / expected.std()).max() < 1e-3
+    assert torch.equal(matrix[:, :40], audio.features(wave, replace(frontend, energy=False))[:, :40])
+
+
+def test_sphere_is_read_as_it_was_written(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).integers(-3000, 3000, 4000).astype(np.int16)
+    soundfile.write(tmp_path / "a.sph", samples, 16000, format="NIST", subtype="PCM_16")
+    assert np.array_equal(np.rint(audio.read(tmp_path / "a.sph") * 32767), samples)
+
+
 @pytest.mark.parametrize("seconds", [0.001, 0.5, 3.0])
 @pytest.mark.parametrize("kind", ["log-mel", "mfcc"])
 def test_silence_gives_zeros(seconds: float, kind: str) -> None:
