@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,18 +10,42 @@ from typing import Any
 from tqdm import tqdm
 
 from recog import manifest
-from recog.corpora import folder, librispeech, lines, shards, toy
+from recog.corpora import (
+    an4,
+    commonvoice,
+    folder,
+    iam,
+    kaldi,
+    librispeech,
+    lines,
+    ljspeech,
+    pages,
+    rimes,
+    shards,
+    timit,
+    toy,
+)
 from recog.corpora.found import Found, Sample
-from recog.corpora.split import ONE_IN, in_parts, split
+from recog.corpora.split import ONE_IN, Split, in_parts, split
 from recog.errors import ConfigError, ManifestError
 
 KINDS: dict[str, str] = {
     "shards": "data folder of tar shards and manifests (speech/ and hand/, or one of them): unpacked and sifted",
     "folder": "recordings (wav flac ogg opus mp3 webm m4a aac mp4) with a .txt of the same name beside each",
     "lines": "line images (name.png, name.nrm.png, name.bin.png) with name.gt.txt beside each",
+    "page": "PAGE XML with the page's picture (beside it or one folder up): lines are cut out",
+    "alto": "ALTO XML with the page's picture: lines are cut out",
     "librispeech": "LibriSpeech's layout: SPEAKER/CHAPTER/SPEAKER-CHAPTER.trans.txt, in subset folders or without",
+    "ljspeech": "LJ Speech's layout: metadata.csv (id|text|text) and wavs/",
+    "commonvoice": "Common Voice, one language: train.tsv, dev.tsv, test.tsv (or validated.tsv) and clips/",
+    "an4": "CMU AN4 and other SphinxTrain corpora: etc/*.fileids, etc/*.transcription, wav/ (sph, wav, raw)",
+    "timit": "TIMIT: phones by name as text, core test set, without the sa sentences (presets: text rule phones-39)",
+    "kaldi": "Kaldi data folders: wav.scp with plain paths, text, utt2spk, segments (cut out); commands are refused",
+    "iam": "IAM: line images with lines.txt or xml/, and the lists of a partition where they are",
+    "rimes": "RIMES 2011: pages with their XML (lines are cut out), or Sets/, Images/ and Transcriptions/",
     "toy": "generated whistled words and drawn lines, no source needed (write - for it): trains in two minutes",
 }
+USES = ("train", "dev", "test")
 # So many names of what was left out are told for each reason.
 NAMED = 3
 
@@ -69,7 +93,7 @@ def prepare(kind: str, source: Path | None, out: Path, *, force: bool = False) -
             f"{taken[0]} exists with other content; nothing was changed: name another folder, or allow it with --force"
         )
     try:
-        for work in plan.work:
+        for work in tqdm(plan.work, "making media", mininterval=0.5, disable=not plan.work):
             work()
         for path, rows in new.items():
             _replace(path, rows)
@@ -130,12 +154,24 @@ def _plan_shards(source: Path, out: Path) -> _Plan:
     return plan
 
 
-def _plan_folder(source: Path, out: Path) -> _Plan:
-    return _with_dev(folder.read(source, out), out)
+def _plan_by_use(read: Callable[[Path, Path], Found]) -> Callable[[Path, Path], _Plan]:
+    """A planner for an importer: rows by the corpus's own use of them, dev split off where it has none."""
 
+    def plan(source: Path, out: Path) -> _Plan:
+        found = read(source, out)
+        # Where the corpus names uses for some rows only, the others are for training.
+        uses = {use: [sample for sample in found.samples if (sample.use or "train") == use] for use in USES}
+        if uses["dev"]:
+            train, dev = [sample.row for sample in uses["train"]], in_parts([sample.row for sample in uses["dev"]])
+        else:
+            parts = _split(uses["train"])
+            train, dev = parts.train, parts.dev
+        plan = _Plan({out / "train.jsonl": train, out / "dev.jsonl": dev}, found.left_out, found.work)
+        if any(sample.use for sample in found.samples):
+            plan.manifests[out / "test.jsonl"] = [sample.row for sample in uses["test"]]
+        return plan
 
-def _plan_lines(source: Path, out: Path) -> _Plan:
-    return _with_dev(lines.read(source, out), out)
+    return plan
 
 
 def _plan_librispeech(source: Path, out: Path) -> _Plan:
@@ -180,16 +216,30 @@ def _plan_toy(_source: Path, out: Path) -> _Plan:
 
 
 def _with_dev(found: Found, out: Path) -> _Plan:
-    parts = split(found.samples)
-    if found.samples and not parts.dev:
-        print(f"{len(found.samples)} samples are too few to spare any for dev (from {ONE_IN} on)", file=sys.stderr)
+    parts = _split(found.samples)
     return _Plan({out / "train.jsonl": parts.train, out / "dev.jsonl": parts.dev}, found.left_out)
+
+
+def _split(samples: Sequence[Sample]) -> Split:
+    parts = split(samples)
+    if samples and not parts.dev:
+        print(f"{len(samples)} samples are too few to spare any for dev (from {ONE_IN} on)", file=sys.stderr)
+    return parts
 
 
 _PLANNERS: dict[str, Callable[[Path, Path], _Plan]] = {
     "shards": _plan_shards,
-    "folder": _plan_folder,
-    "lines": _plan_lines,
+    "folder": _plan_by_use(folder.read),
+    "lines": _plan_by_use(lines.read),
+    "page": _plan_by_use(pages.read_page_xml),
+    "alto": _plan_by_use(pages.read_alto),
     "librispeech": _plan_librispeech,
+    "ljspeech": _plan_by_use(ljspeech.read),
+    "commonvoice": _plan_by_use(commonvoice.read),
+    "an4": _plan_by_use(an4.read),
+    "timit": _plan_by_use(timit.read),
+    "kaldi": _plan_by_use(kaldi.read),
+    "iam": _plan_by_use(iam.read),
+    "rimes": _plan_by_use(rimes.read),
     "toy": _plan_toy,
 }

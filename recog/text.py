@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 
+from recog import phones
 from recog.errors import ConfigError
 
 _TYPOGRAPHIC_VARIANTS = str.maketrans(
@@ -34,7 +35,29 @@ def spoken(text: str) -> str:
     return " ".join(re.sub(r"[^a-z' ]", "", text).split())
 
 
-RULES: dict[str, Callable[[str], str]] = {"raw": raw, "strict": strict, "spoken": spoken}
+def phones_61(text: str) -> str:
+    """For TIMIT's 61 phones: each name becomes one letter (recog.phones), anything else is dropped."""
+    return phones.letters(text, 61)
+
+
+def phones_48(text: str) -> str:
+    """For TIMIT's phones folded to the 48 of Lee & Hon (1989): each name becomes one letter, anything else is dropped."""
+    return phones.letters(text, 48)
+
+
+def phones_39(text: str) -> str:
+    """For TIMIT's phones folded to the 39 that errors are counted in (Lee & Hon 1989): each name becomes one letter."""
+    return phones.letters(text, 39)
+
+
+RULES: dict[str, Callable[[str], str]] = {
+    "raw": raw,
+    "strict": strict,
+    "spoken": spoken,
+    "phones-61": phones_61,
+    "phones-48": phones_48,
+    "phones-39": phones_39,
+}
 
 
 def rule(name: str) -> Callable[[str], str]:

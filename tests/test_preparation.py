@@ -247,7 +247,7 @@ def test_force_takes_away_a_dev_manifest_that_is_no_longer_made(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("kind", "source", "sentence"),
     [
-        ("tape", Path(), "unknown; choose one of shards, folder, lines, librispeech, toy"),
+        ("tape", Path(), "unknown; choose one of shards, folder, lines, page, "),
         ("toy", Path("somewhere"), "needs no source"),
         ("folder", None, "needs a source"),
         ("shards", Path("-"), "needs a source"),

@@ -65,7 +65,9 @@ def test_raw_changes_nothing() -> None:
 
 
 def test_an_unknown_rule_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"^text rule 'strickt' is unknown; choose one of raw, strict, spoken$"):
+    with pytest.raises(
+        ConfigError, match=r"^text rule 'strickt' is unknown; choose one of raw, strict, spoken, phones-61,"
+    ):
         text.rule("strickt")
 
 

@@ -1,6 +1,7 @@
 """What an importer makes of a source: samples, and, by reason, the names of those it had to leave out."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ class Sample:
     group: str
     # The manifest's object.
     row: dict[str, Any]
+    # What the corpus itself wants it used for: "train", "dev" or "test"; "" where it leaves that to others.
+    use: str = ""
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Found:
     samples: list[Sample] = field(default_factory=list)
     # Reason -> names of what was left out for it.
     left_out: dict[str, list[str]] = field(default_factory=dict)
+    # What writes the media that rows name but the source holds only as parts of larger files; run before manifests.
+    work: list[Callable[[], None]] = field(default_factory=list, compare=False)
 
     def leave_out(self, reason: str, name: str) -> None:
         """Notes that something cannot be used."""
