@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -19,7 +20,13 @@ from recog.errors import ConfigError
 from recog.frontend import Frontend, media
 from recog.image import HandwritingFrontend
 from recog.models.network import Network, NetworkConfig
-from recog.trainer import FitConfig, Fitted, fit
+from recog.trainer import Fitted, fit
+from recog.training import alphabets, parallel
+from recog.training.settings import FitConfig
+from recog.training.state import origin
+
+# Settings of a network that its weights do not depend on.
+DROPOUTS = ("dropout", "dropout_locked", "dropout_convolution")
 
 
 @dataclass(frozen=True)
@@ -71,52 +78,84 @@ def train(
     out: str | Path,
     resume: bool = False,
     init_from: str | Path | None = None,
+    alphabet: str = "fail",
 ) -> Fitted:
     """Trains a recogniser; everything it leaves lies in the folder `out`, the best bundle in `out`/best.
 
-    `dev` rows with `part: tune` choose the best bundle, or all rows where no row has a part.
+    `dev` rows with `part: tune` choose the best bundle, or all rows where no row has a part. `init_from` gives the
+    weights to begin with, `alphabet` what becomes of its alphabet (recog.training.alphabets).
     """
     out = Path(out)
+    with parallel.joined() as peers:
+        resume = _resumes(out, resume, init_from)
+        out.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(training.fit.seed)
+        rows, dev = manifest.read(train_manifest), manifest.read(dev_manifest)
+        dev = [row for row in dev if row.fields.get("part") == "tune"] or dev
+        _check_media([*rows, *dev], training.frontend)
+        bundle = _again(training, out) if resume else _start(training, rows, init_from, alphabet)
+        if not resume:
+            bundle.provenance.update(seed=training.fit.seed, rows=len(rows), dev_rows=len(dev), torch=torch.__version__)
+        samples = Samples(
+            rows,
+            bundle.alphabet,
+            training.frontend,
+            training.text_rule,
+            training.augment,
+            training.data.memory_gigabytes,
+        )
+        if peers.first:
+            _tell(samples, bundle.network, len(rows))
+            (out / "settings.json").write_text(json.dumps(asdict(training), indent=2) + "\n", encoding="utf-8")
+        fitted = fit(bundle, samples, dev, training.fit, training.data, out, resume)
+        if peers.first:
+            card = training_card(fitted, samples.rows, dev, asdict(training))
+            for folder in (out / "best", out):
+                (folder / "card.md").write_text(card, encoding="utf-8")
+    return fitted
+
+
+def _resumes(out: Path, resume: bool, init_from: str | Path | None) -> bool:
+    """Whether to go on with the run in `out`; refuses to write over one that has got anywhere."""
+    path = out / "state.safetensors"
+    if parallel.restarted() and path.exists():
+        return True  # torchrun starts all processes again with the command line of the first time
     if resume and init_from:
         raise ConfigError(
             "--resume goes on with a run and --init-from starts a new one from a bundle; give one of them"
         )
-    if (out / "state.safetensors").exists() and not resume:
+    if not resume and path.exists() and origin(path).updates:
         raise ConfigError(f"{out} already holds a training run; go on with --resume or name another folder")
-    out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(training.fit.seed)
-    rows, dev = manifest.read(train_manifest), manifest.read(dev_manifest)
-    dev = [row for row in dev if row.fields.get("part") == "tune"] or dev
-    _check_media([*rows, *dev], training.frontend)
+    return resume
+
+
+def _again(training: Training, out: Path) -> Bundle:
+    """What the run in `out` trains: its alphabet may have come from a bundle. The weights are in its state."""
+    began = origin(out / "state.safetensors")
+    alphabet = Alphabet(began.symbols)
+    network = Network(training.network, training.frontend.features, len(alphabet))
+    return Bundle(training.name, network, training.frontend, alphabet, training.text_rule, began.provenance)
+
+
+def _start(training: Training, rows: Sequence[manifest.Row], init_from: str | Path | None, alphabet: str) -> Bundle:
+    """What a new run trains: fresh weights and the alphabet of the rows, or a bundle's, adapted to them."""
     rule = text.rule(training.text_rule)
-    provenance = {"seed": training.fit.seed, "rows": len(rows), "dev_rows": len(dev), "torch": torch.__version__}
+    texts = [rule(row.text) for row in rows]
+    provenance: dict[str, Any] = {}
+    symbols = Alphabet.from_texts(texts, training.data.rare)
+    weights: dict[str, Any] | None = None
     if init_from:
-        start = checkpoint.load(init_from)
+        begin = checkpoint.load(init_from)
         # Dropout has no weights: a run may begin with another one than the run before.
-        same = replace(
-            start.network.config,
-            dropout=training.network.dropout,
-            dropout_convolution=training.network.dropout_convolution,
-        )
-        if asdict(start.frontend) != asdict(training.frontend) or asdict(same) != asdict(training.network):
+        same = replace(begin.network.config, **{name: getattr(training.network, name) for name in DROPOUTS})
+        if asdict(begin.frontend) != asdict(training.frontend) or asdict(same) != asdict(training.network):
             raise ConfigError(f"{init_from} has another frontend or network than the preset; train with its own preset")
-        alphabet = start.alphabet
-        network = Network(training.network, training.frontend.features, len(alphabet))
-        network.load_state_dict(start.network.state_dict())
-        provenance["init_from"] = start.provenance
-    else:
-        alphabet = Alphabet.from_texts((rule(row.text) for row in rows), training.data.rare)
-        network = Network(training.network, training.frontend.features, len(alphabet))
-    samples = Samples(
-        rows, alphabet, training.frontend, training.text_rule, training.augment, training.data.memory_gigabytes
-    )
-    _tell(samples, network, len(rows))
-    (out / "settings.json").write_text(json.dumps(asdict(training), indent=2) + "\n", encoding="utf-8")
-    bundle = Bundle(training.name, network, training.frontend, alphabet, training.text_rule, provenance)
-    fitted = fit(bundle, samples, dev, training.fit, training.data, out, resume)
-    card = training_card(fitted, samples.rows, dev, asdict(training))
-    (out / "best" / "card.md").write_text(card, encoding="utf-8")
-    return fitted
+        adapted = alphabets.adapt(begin, texts, alphabet, training.data.rare)
+        symbols, weights, provenance["init_from"] = adapted.alphabet, adapted.network.state_dict(), begin.provenance
+    network = Network(training.network, training.frontend.features, len(symbols))
+    if weights:
+        network.load_state_dict(weights)
+    return Bundle(training.name, network, training.frontend, symbols, training.text_rule, provenance)
 
 
 def _check_media(rows: Sequence[manifest.Row], frontend: Frontend) -> None:

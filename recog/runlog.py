@@ -12,7 +12,7 @@ from recog.audio import SpeechFrontend
 from recog.checkpoint import Bundle
 from recog.evaluation import Scores
 from recog.metrics import Counts, total
-from recog.trainstate import TrainState
+from recog.training.state import TrainState
 
 
 @dataclass(frozen=True)

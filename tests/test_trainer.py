@@ -23,8 +23,12 @@ from recog.manifest import Row
 from recog.models.average import Average
 from recog.models.network import Network
 from recog.recognizer import DecodingOptions, Recognizer
-from recog.trainer import FitConfig, Fitted, fit
-from recog.trainstate import StopRequest, TrainState
+from recog.trainer import Fitted, fit
+from recog.training.gradient import blanks, gradient
+from recog.training.parallel import Peers
+from recog.training.settings import FitConfig
+from recog.training.state import TrainState
+from recog.training.stop import StopRequest
 
 QUICK = FitConfig(
     epochs=2, peak_rate=1e-2, warmup_steps=2, average=0.5, precision="fp32", log_every=1, save_minutes=1e9
@@ -103,15 +107,15 @@ def test_training_lowers_the_loss(tmp_path: Path) -> None:
 
 def stop_after(updates: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process gets SIGTERM while it computes its n-th update."""
-    step, counted = trainer.step, []
+    compute, counted = trainer.gradient, []
 
-    def step_and_stop(*arguments: object) -> object:
+    def compute_and_stop(*arguments: object) -> object:
         counted.append(1)
         if len(counted) == updates:
             os.kill(os.getpid(), signal.SIGTERM)
-        return step(*arguments)  # type: ignore[arg-type]
+        return compute(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(trainer, "step", step_and_stop)
+    monkeypatch.setattr(trainer, "gradient", compute_and_stop)
 
 
 @pytest.mark.parametrize("updates", [1, 4, 6])
@@ -123,7 +127,9 @@ def test_resuming_is_the_same_bit_for_bit_as_running_through(
     assert [len(new_run(tmp_path / "count").samples.epoch(number, 1, BATCHING)) for number in (0, 1)] == [4, 4]
     with (
         monkeypatch.context() as patch,
-        pytest.raises(TrainingError, match=rf"stopped by SIGTERM at update {updates}; the state is saved"),
+        pytest.raises(
+            TrainingError, match=rf"stopped by SIGTERM at update {updates}; the state of update {updates} is saved"
+        ),
     ):
         stop_after(updates, patch)
         go(new_run(tmp_path / "parts"))
@@ -173,11 +179,10 @@ def test_gradients_that_are_not_finite_are_skipped_and_counted(tmp_path: Path, m
 def test_a_bad_update_leaves_no_trace(tmp_path: Path) -> None:
     run = new_run(tmp_path)
     network = run.bundle.network.train()
-    optimiser = torch.optim.AdamW(network.parameters(), 0.1)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     bad = Example("bad", torch.full((40, 16), math.inf), (1, 2))
-    update = trainer.step(run.bundle, optimiser, [bad], QUICK, torch.device("cpu"))
-    assert not update.finite
+    update = gradient(run.bundle, [[bad]], QUICK, Peers())
+    assert update is not None and not update.finite
     for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, before[name]), name
 
@@ -223,7 +228,7 @@ def test_the_clock_ends_a_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize("length", [1, 2, 3])
 def test_dev_rows_are_spread_evenly(length: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
-    monkeypatch.setattr(trainer, "scores_of", lambda bundle, dev: seen.append(len(dev)) or run_scores)
+    monkeypatch.setattr(trainer, "scores_of", lambda bundle, dev, *_: seen.append(len(dev)) or run_scores)
     run_scores = evaluation.score([evaluation.Pair(Row("a", Path("a"), "audio", "a"), "a")], "raw")
     go(new_run(tmp_path), replace(QUICK, epochs=1, dev_rows=length))
     assert seen[0] <= length
@@ -248,12 +253,12 @@ def test_the_rate_warms_up_stays_and_falls() -> None:
     assert trainer.rate(1.0, 0, FitConfig(peak_rate=1.0, warmup_steps=0, flat=1.0)) == pytest.approx(1)
 
 
-def test_blank_share_counts_true_frames_alone() -> None:
+def test_blanks_are_counted_in_true_frames_alone() -> None:
     log_probs = torch.full((2, 4, 3), -9.0)
     for row, path in enumerate(([0, 1, 0, 2], [2, 0, 0, 0])):
         for step, symbol in enumerate(path):
             log_probs[row, step, symbol] = 0
-    assert trainer.blank_share(log_probs, torch.tensor([4, 2])) == pytest.approx(3 / 6)
+    assert blanks(log_probs, torch.tensor([4, 2])) == 3
 
 
 @pytest.mark.parametrize(
@@ -264,7 +269,7 @@ def test_blank_share_counts_true_frames_alone() -> None:
         ({"peak_rate": 0.0}, "peak_rate > 0"),
         ({"flat": 1.1}, "0 <= flat <= 1"),
         ({"average": 1.0}, "0 <= average < 1"),
-        ({"dev_rows": 0}, "dev_rows, log_every and patience_bad of at least 1"),
+        ({"dev_rows": 0}, r"fit\.dev_rows is 0; expected at least 1"),
         ({"clip": 0.0}, "clip > 0"),
         ({"minutes": -1.0}, "must not be below 0"),
     ],

@@ -24,22 +24,36 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     start = parser.add_mutually_exclusive_group()
     start.add_argument("--resume", action="store_true", help="go on with the run in --out as if it had never stopped")
     start.add_argument("--init-from", metavar="BUNDLE", help="start from the weights of a bundle")
+    parser.add_argument(
+        "--alphabet",
+        choices=("fail", "union", "new"),
+        default="fail",
+        help="with --init-from, where rows hold symbols the bundle lacks: refuse them (default), add them, "
+        "or take the rows' own alphabet",
+    )
+
+
+def preset_path(name: str) -> Path:
+    """A settings file as it stands, or the preset of this name."""
+    for path in (Path(name), PRESETS / f"{name}.toml"):
+        if path.is_file():
+            return path
+    raise ConfigError(f"preset {name!r} is neither a file nor one of {sorted(p.stem for p in PRESETS.glob('*.toml'))}")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Does it; 0 when everything succeeded, 1 when something failed."""
     from pipelines import training
 
-    preset = Path(arguments.preset)
-    if not preset.is_file():
-        preset = PRESETS / f"{arguments.preset}.toml"
-    if not preset.is_file():
-        raise ConfigError(
-            f"preset {arguments.preset!r} is neither a file nor one of {sorted(p.stem for p in PRESETS.glob('*.toml'))}"
-        )
-    settings = training.settings(preset, arguments.overrides)
+    settings = training.settings(preset_path(arguments.preset), arguments.overrides)
     fitted = training.train(
-        settings, arguments.train, arguments.dev, arguments.out, arguments.resume, arguments.init_from
+        settings,
+        arguments.train,
+        arguments.dev,
+        arguments.out,
+        arguments.resume,
+        arguments.init_from,
+        arguments.alphabet,
     )
     best = fitted.best
     print(

@@ -6,6 +6,8 @@ Both give every sequence of a batch the result it would have had alone (padding 
 import torch
 from torch import Tensor, nn
 
+from recog.models import staircase
+
 
 def length_mask(lengths: Tensor, steps: int) -> Tensor:
     """(B,) lengths -> (B, steps) bool, true where a step exists."""
@@ -39,6 +41,30 @@ class Convolution(nn.Module):
         return torch.div(lengths + self.stride_time - 1, self.stride_time, rounding_mode="floor")
 
 
+class LockedDropout(nn.Module):
+    """Dropout on (B, T, F) whose mask is the same at every step of a sequence, and another for each sequence.
+
+    Variational dropout between layers (Gal & Ghahramani 2016), "locked" by Merity 2018: a cell that is missing is missing
+    from the whole sequence, so that the layer above cannot read it off the neighbouring steps.
+    """
+
+    def __init__(self, share: float) -> None:
+        super().__init__()
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, T, F) -> the same; in use, or with a share of 0, untouched."""
+        if not self.training or not self.share:
+            return x
+        keep = 1 - self.share
+        mask = torch.empty(x.shape[0], 1, x.shape[2], dtype=x.dtype, device=x.device).bernoulli_(keep)
+        return x * (mask / keep)
+
+    def extra_repr(self) -> str:
+        """As nn.Dropout shows itself."""
+        return f"share={self.share}"
+
+
 def reverse_within_lengths(x: Tensor, lengths: Tensor) -> Tensor:
     """(B, T, H) with the first lengths[b] steps of each row in reverse order, the padding left in place."""
     steps = torch.arange(x.shape[1], device=x.device)[None, :]
@@ -52,7 +78,7 @@ class BidirectionalLSTM(nn.Module):
 
     Two one-way LSTMs, the second over the sequence reversed within its true length. This equals
     `pack_padded_sequence` exactly and keeps the fused kernels (oneDNN on a CPU, cuDNN on a GPU), which packing
-    loses on a CPU, where it is about ten times slower.
+    loses on a CPU, where it is about ten times slower; there, time without a row left to read is not computed either.
     """
 
     def __init__(self, features: int, hidden: int) -> None:
@@ -64,8 +90,11 @@ class BidirectionalLSTM(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """x (B, T, F), lengths (B,); what lies past a length in the result is undefined."""
-        ahead, _ = self.ahead(x)
-        back, _ = self.back(reverse_within_lengths(x, lengths))
+        turned = reverse_within_lengths(x, lengths)
+        if x.device.type == "cpu":
+            ahead, back = staircase.run(self.ahead, x, lengths), staircase.run(self.back, turned, lengths)
+        else:
+            ahead, back = self.ahead(x)[0], self.back(turned)[0]
         return torch.cat([ahead, reverse_within_lengths(back, lengths)], dim=2)
 
 

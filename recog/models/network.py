@@ -4,6 +4,7 @@ Lines of descent: deep BLSTM with CTC (Graves, Mohamed & Hinton 2013), convoluti
 (Amodei 2016, Deep Speech 2), CTC at lower levels as a training aid (Lee & Watanabe 2021, intermediate CTC).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recog.errors import ConfigError
-from recog.models.layers import BidirectionalLSTM, Convolution, length_mask
+from recog.models.layers import BidirectionalLSTM, Convolution, LockedDropout, length_mask
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class NetworkConfig:
     rates: tuple[int, ...] = (1, 1, 1, 1)
     # Dropout before every LSTM layer and before the output, 0 to 1.
     dropout: float = 0.2
+    # Whether that dropout takes a cell from a whole sequence at once (variational dropout) instead of from single steps.
+    dropout_locked: bool = False
     # Dropout of whole feature maps in the convolutions, 0 to 1.
     dropout_convolution: float = 0.0
     # Layers (0: after the convolutions) that carry a CTC head of their own during training.
@@ -100,9 +103,9 @@ class Network(nn.Module):
         self.project = nn.Linear(channels * height, config.projection)
         self.project_norm = nn.LayerNorm(config.projection)
         self.recurrent = nn.ModuleList(
-            RecurrentStep(config.projection, config.hidden, rate, config.dropout) for rate in config.rates
+            RecurrentStep(config.projection, config.hidden, rate, dropout_of(config)) for rate in config.rates
         )
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = dropout_of(config)
         self.output = nn.Linear(config.projection, symbols)
         self.auxiliary = nn.ModuleDict(
             {str(layer): nn.Linear(config.projection, symbols) for layer in config.auxiliary_layers}
@@ -132,6 +135,38 @@ class Network(nn.Module):
             lengths = cast(Convolution, convolution).map_lengths(lengths)
         return lengths
 
+    def hold(self, layers: int | None) -> None:
+        """Freezes the convolutions, the projection and the first `layers` LSTM layers (-1: all); None frees everything.
+
+        What is frozen learns nothing and runs as in use: no dropout, no statistics of the batch. Call it after `train`.
+        """
+        self.requires_grad_(True)
+        if layers is None:
+            return
+        steps = list(self.recurrent) if layers == -1 else list(self.recurrent)[:layers]
+        for module in (*self.convolutions, self.project, self.project_norm, *steps):
+            module.requires_grad_(False)
+            module.eval()
+
+    def with_symbols(self, sources: Sequence[int | None]) -> "Network":
+        """A network whose symbol k is this one's symbol sources[k], in every head; None makes a new symbol.
+
+        A new symbol begins as the mean of the old ones but blank: about as likely anywhere as the average letter.
+        """
+        network = Network(self.config, self.features, len(sources))
+        state = self.state_dict()
+        for name in (name for name in state if name.startswith(("output.", "auxiliary."))):
+            rows = state[name]
+            mean = rows[1:].mean(dim=0)
+            state[name] = torch.stack([mean if source is None else rows[source] for source in sources])
+        network.load_state_dict(state)
+        return network.train(self.training)
+
+
+def dropout_of(config: NetworkConfig) -> nn.Module:
+    """The dropout between layers."""
+    return LockedDropout(config.dropout) if config.dropout_locked else nn.Dropout(config.dropout)
+
 
 class RecurrentStep(nn.Module):
     """x + LayerNorm(BLSTM(dropout(x))) on a stream (B, T, D).
@@ -141,10 +176,10 @@ class RecurrentStep(nn.Module):
     (after the subsampled layers of Graves 2012 and of Zipformer, Yao 2024).
     """
 
-    def __init__(self, width: int, hidden: int, rate: int, dropout: float) -> None:
+    def __init__(self, width: int, hidden: int, rate: int, dropout: nn.Module) -> None:
         super().__init__()
         self.rate = rate
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
         self.lstm = BidirectionalLSTM(rate * width, hidden)
         self.spread = nn.Identity() if rate == 1 and 2 * hidden == width else nn.Linear(2 * hidden, rate * width)
         self.norm = nn.LayerNorm(width)
