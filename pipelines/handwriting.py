@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+from torch import Tensor
+
 from pipelines.transcript import PageTranscript, WrittenLine, WrittenWord, words_of
 from recog import checkpoint, image
+from recog.activity import ink
 from recog.checkpoint import Bundle
 from recog.errors import ConfigError
 from recog.image import HandwritingFrontend
@@ -34,21 +37,23 @@ class HandwritingPipeline:
         page = image.read(source)
         cuts = find_lines(page)
         fitted = [image.fit_height(cut.picture, self.frontend) for cut in cuts]
-        recognitions = self.recognizer.recognise([image.features(line, self.frontend) for line in fitted])
-        lines = [self._line(cut, recognition) for cut, recognition in zip(cuts, recognitions, strict=True)]
+        features = [image.features(line, self.frontend) for line in fitted]
+        recognitions = self.recognizer.recognise(features)
+        lines = [self._line(*found) for found in zip(cuts, features, recognitions, strict=True)]
         lines = [line for line in lines if line.text]
-        return PageTranscript("\n".join(line.text for line in lines), tuple(lines), page.width, page.height)
+        text = "\n".join(line.text for line in lines)
+        return PageTranscript(text, tuple(lines), page.width, page.height, self.recognizer.calibrated)
 
-    def _line(self, cut: LinePicture, recognition: Recognition) -> WrittenLine:
-        """Output frames -> columns of the scaled line -> pixels of the cut -> the box on the page."""
+    def _line(self, cut: LinePicture, features: Tensor, recognition: Recognition) -> WrittenLine:
+        """Columns of the scaled line -> pixels of the cut -> the box on the page."""
         width, height = cut.picture.size
-        frame_px = self.recognizer.step_size * height / self.frontend.height_px
+        column_px = height / self.frontend.height_px
         words = tuple(
             WrittenWord(
                 word.text,
-                cut.box(min(word.start * frame_px, width), 0, min(word.end * frame_px, width), height),
+                cut.box(min(word.start * column_px, width), 0, min(word.end * column_px, width), height),
                 word.confidence,
             )
-            for word in words_of(recognition)
+            for word in words_of(recognition, ink(features), self.recognizer.shortening, self.recognizer.timing)
         )
         return WrittenLine(" ".join(word.text for word in words), cut.box(0, 0, width, height), words)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from pipelines.transcript import SpeechTranscript, SpokenWord, words_of
 from recog import audio, checkpoint
+from recog.activity import loudness
 from recog.audio import SpeechFrontend
 from recog.checkpoint import Bundle
 from recog.errors import ConfigError
@@ -36,10 +37,16 @@ class SpeechPipeline:
         recognitions = self.recognizer.recognise([audio.features(waveform[piece], self.frontend) for piece in spoken])
         words: list[SpokenWord] = []
         for piece, recognition in zip(spoken, recognitions, strict=True):
-            offset, limit = piece.start / rate_hz, piece.stop / rate_hz
-            for word in words_of(recognition):
+            activity = loudness(waveform[piece], self.frontend)
+            for word in words_of(recognition, activity, self.recognizer.shortening, self.recognizer.timing):
                 start, end = (
-                    min(offset + frame * self.recognizer.step_size, limit) for frame in (word.start, word.end)
+                    min((piece.start / rate_hz) + step * self.frontend.hop_seconds, piece.stop / rate_hz)
+                    for step in (word.start, word.end)
                 )
                 words.append(SpokenWord(word.text, round(start, 3), round(end, 3), word.confidence))
-        return SpeechTranscript(" ".join(word.text for word in words), tuple(words), round(len(waveform) / rate_hz, 3))
+        return SpeechTranscript(
+            " ".join(word.text for word in words),
+            tuple(words),
+            round(len(waveform) / rate_hz, 3),
+            self.recognizer.calibrated,
+        )

@@ -107,7 +107,7 @@ def tune(
                 for value in tqdm(values, desc=name, unit="value", leave=False)
             ]
             current = min([current, *trials], key=lambda trial: _rate(trial, measure))
-    language.save_options(checkpoint.find(name_or_path), current.options)
+    language.save_settings(checkpoint.find(name_or_path), replace(bundle.language, options=current.options))
     return Tuned(_greedy(bundle, matrices, references), tuple(tried.values()), current, len(references))
 
 

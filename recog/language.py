@@ -1,17 +1,22 @@
 """The language side of a bundle: n-gram models and decoder weights, in files of their own beside the network.
 
     words.lm, characters.lm   compact n-gram models (recog.lm.binary), either or both
-    decoder.json              beam and weights, tuned for this network with these models
+    decoder.json              beam and weights, tuned for this network with these models; how its confidences are
+                              calibrated ("confidences") and its words placed ("timing"), where that was tuned too
 
 Each file changes alone: another language model needs no other network.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from recog import config
+from recog.ctc.calibration import MODES, Calibration
 from recog.ctc.options import DecoderOptions
+from recog.ctc.timing import Timing
 from recog.errors import CheckpointError, ConfigError
 from recog.lm import binary
 from recog.lm.ngram import NgramModel
@@ -26,6 +31,10 @@ class Language:
     word_model: NgramModel | None
     character_model: NgramModel | None
     options: DecoderOptions
+    # For each way of decoding (recog.ctc.calibration.MODES) that was tuned: what its confidences are worth.
+    confidences: Mapping[str, Calibration] = field(default_factory=dict)
+    # None: words are placed by the defaults of recog.ctc.timing.
+    timing: Timing | None = None
 
 
 def load(folder: Path) -> Language | None:
@@ -33,22 +42,41 @@ def load(folder: Path) -> Language | None:
     models = {name: binary.load(folder / name) if (folder / name).is_file() else None for name in (WORDS, CHARACTERS)}
     if not any(models.values()) and not (folder / DECODER).is_file():
         return None
-    return Language(models[WORDS], models[CHARACTERS], _load_options(folder / DECODER))
-
-
-def _load_options(path: Path) -> DecoderOptions:
-    if not path.is_file():
-        return DecoderOptions()
     try:
-        return config.build(DecoderOptions, json.loads(path.read_text(encoding="utf-8")), "decoder")
-    except (OSError, ValueError, AttributeError, ConfigError) as error:
-        raise CheckpointError(f"{path} is damaged ({error}); tune the decoder again or delete the file") from error
+        settings = _read(folder / DECODER)
+        calibrations = settings.pop("confidences", {})
+        confidences = {
+            mode: config.build(Calibration, calibrations.pop(mode), mode) for mode in MODES if mode in calibrations
+        }
+        if calibrations:
+            raise ConfigError(f"confidences of unknown ways of decoding: {', '.join(calibrations)}")
+        timing = config.build(Timing, settings.pop("timing"), "timing") if "timing" in settings else None
+        options = config.build(DecoderOptions, settings, "decoder")
+    except (OSError, ValueError, AttributeError, TypeError, ConfigError) as error:
+        raise CheckpointError(
+            f"{folder / DECODER} is damaged ({error}); tune the decoder again or delete the file"
+        ) from error
+    return Language(models[WORDS], models[CHARACTERS], options, confidences, timing)
 
 
-def save_options(folder: Path, options: DecoderOptions) -> None:
-    """Writes the decoder's settings into a bundle, whole or not at all."""
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    settings = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(settings, dict):
+        raise ConfigError(f"it holds a {type(settings).__name__}, not an object")
+    return settings
+
+
+def save_settings(folder: Path, language: Language) -> None:
+    """Writes what decoder.json holds into a bundle, whole or not at all."""
+    settings = asdict(language.options)
+    if language.confidences:
+        settings["confidences"] = {mode: asdict(found) for mode, found in language.confidences.items()}
+    if language.timing is not None:
+        settings["timing"] = asdict(language.timing)
     partial = folder / f"{DECODER}.partial"
-    partial.write_text(json.dumps(asdict(options), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    partial.write_text(json.dumps(settings, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
     partial.replace(folder / DECODER)
 
 
@@ -57,4 +85,4 @@ def save(folder: Path, language: Language) -> None:
     for name, model in ((WORDS, language.word_model), (CHARACTERS, language.character_model)):
         if model is not None:
             binary.save(model, folder / name)
-    save_options(folder, language.options)
+    save_settings(folder, language)

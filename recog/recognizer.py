@@ -12,9 +12,10 @@ from recog import data, frontend
 from recog.audio import SpeechFrontend
 from recog.checkpoint import Bundle
 from recog.ctc.decoder import Decoder
-from recog.ctc.greedy import greedy
+from recog.ctc.greedy import greedy, with_words
 from recog.ctc.hypothesis import Hypothesis
 from recog.ctc.options import DecoderOptions
+from recog.ctc.timing import DEFAULTS, Timing
 from recog.errors import ConfigError, InputError
 from recog.lm.hotwords import Hotword
 
@@ -46,7 +47,7 @@ class Recognition:
     """The text of one sample and where its characters stand."""
 
     text: str
-    # One span for each character of the text, in frames of the network's output.
+    # One span for each character of the text, in frames of the network's output; its words with their confidences.
     hypothesis: Hypothesis
 
 
@@ -75,27 +76,54 @@ class Recognizer:
         )
 
     @property
+    def mode(self) -> str:
+        """The way of decoding, one of recog.ctc.calibration.MODES."""
+        language = self.bundle.language
+        models = language is not None and (language.word_model or language.character_model)
+        if self.decoder is None:
+            return "greedy"
+        return "language" if models and self.options.language else "beam"
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether confidences are as often right as they say; else they are the raw posteriors."""
+        return self.bundle.language is not None and self.mode in self.bundle.language.confidences
+
+    @property
+    def timing(self) -> Timing:
+        """How words are placed: as the bundle was tuned, or the defaults of its kind."""
+        language = self.bundle.language
+        return language.timing if language and language.timing else DEFAULTS[self.bundle.kind]
+
+    @property
+    def shortening(self) -> int:
+        """Steps of the features that make one output frame."""
+        return int(np.prod(self.bundle.network.config.strides_time))
+
+    @property
     def step_size(self) -> float:
         """What one output frame covers: seconds for speech, columns of the scaled line for handwriting."""
-        shortening = int(np.prod(self.bundle.network.config.strides_time))
         unit = self.bundle.frontend.hop_seconds if isinstance(self.bundle.frontend, SpeechFrontend) else 1.0
-        return shortening * unit
+        return self.shortening * unit
 
     def recognise(self, features: Sequence[Tensor]) -> list[Recognition]:
         """Feature matrices (T, F) of any lengths -> a recognition of each, in the same order."""
-        numbers, matrices = [], []
-        for index, log_probs in self.log_probs(features):
-            numbers.append(index)
-            matrices.append(log_probs)
+        found = dict(self.log_probs(features))
+        numbers = list(found)  # decoded in the order they came in, short ones first
+        recognitions = dict(zip(numbers, self.read([found[number] for number in numbers]), strict=True))
+        return [recognitions[number] for number in range(len(features))]
+
+    def read(self, matrices: Sequence[NDArray[np.float32]]) -> list[Recognition]:
+        """Log-probabilities (T', S), as `log_probs` gives them -> a recognition of each."""
+        alphabet = self.bundle.alphabet
         if self.decoder is None:
-            hypotheses = [greedy(log_probs) for log_probs in matrices]
+            hypotheses = [with_words(greedy(log_probs), alphabet.symbols) for log_probs in matrices]
         else:
             hypotheses = [best[0] for best in self.decoder.decode_many(matrices)]
-        found = {
-            index: Recognition(self.bundle.alphabet.decode(hypothesis.labels), hypothesis)
-            for index, hypothesis in zip(numbers, hypotheses, strict=True)
-        }
-        return [found[index] for index in range(len(features))]
+        if self.bundle.language is not None and self.calibrated:
+            calibration = self.bundle.language.confidences[self.mode]
+            hypotheses = [calibration.apply(hypothesis) for hypothesis in hypotheses]
+        return [Recognition(alphabet.decode(hypothesis.labels), hypothesis) for hypothesis in hypotheses]
 
     @torch.inference_mode()
     def log_probs(self, features: Sequence[Tensor]) -> Iterator[tuple[int, NDArray[np.float32]]]:

@@ -10,11 +10,10 @@ from conftest import SPOKEN_TEXTS, TINY_SPEECH, WRITTEN_TEXTS, draw_line, spell_
 from PIL import Image
 
 from pipelines import HandwritingPipeline, SpeechPipeline, speech
-from pipelines.transcript import SpokenWord
 from pipelines.transcription import default_bundle, transcribe
 from recog import audio
 from recog.audio import cut_at_pauses, is_silent
-from recog.ctc.hypothesis import Hypothesis, Span
+from recog.ctc.hypothesis import Hypothesis, Span, Word
 from recog.errors import CheckpointError, ConfigError, InputError
 from recog.recognizer import DecodingOptions, Recognition
 
@@ -39,16 +38,21 @@ def test_a_recording_to_text_from_path_and_bytes(speaker: SpeechPipeline, tmp_pa
         assert speaker(path.read_bytes()) == speaker(path)
 
 
-def test_word_times_are_the_frames_of_its_characters_in_seconds(
+def test_word_times_are_where_the_sound_begins_and_ends(
     speaker: SpeechPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # 10 ms hops, shortened twice: 0.02 s a frame. "ab" stands in frames 5..15, "c" in 20..30.
-    spans = (Span(5, 8, 0.9), Span(9, 15, 0.8), Span(15, 20, 1.0), Span(20, 30, 0.7))
-    known = Recognition("ab c", Hypothesis((2, 3, 1, 4), spans, 0.0))
+    # Tones in 0.04..0.24 s ("ab") and 0.40..0.48 s ("c"); the network spikes within them, in frames of 0.02 s.
+    spans = (Span(5, 6, 0.9), Span(9, 10, 0.8), Span(15, 16, 1.0), Span(22, 23, 0.7))
+    words = (Word("ab", 0, 2, 0.8), Word("c", 3, 4, 0.7))
+    known = Recognition("ab c", Hypothesis((2, 3, 1, 4), spans, 0.0, words))
     monkeypatch.setattr(speaker.recognizer, "recognise", lambda features: [known for _ in features])
     path = tmp_path / "said.wav"
     soundfile.write(path, spell_wave("ab c", TINY_SPEECH.rate_hz), TINY_SPEECH.rate_hz)  # 0.52 s
-    assert speaker(path).words == (SpokenWord("ab", 0.1, 0.3, 0.8), SpokenWord("c", 0.4, 0.52, 0.7))
+    found = speaker(path).words
+    assert [(word.text, word.confidence) for word in found] == [("ab", 0.8), ("c", 0.7)]
+    assert [time for word in found for time in (word.start, word.end)] == pytest.approx(
+        [0.04, 0.24, 0.4, 0.48], abs=0.021
+    )
 
 
 def test_a_long_recording_is_cut_at_pauses_and_keeps_its_times(
