@@ -63,6 +63,11 @@ class Wording:
         """The words that a voice would say, but that have no label."""
         return tuple(word for word in self.words if word.read_aloud and not word.spelled)
 
+    def text_of(self, first: int, last: int) -> str:
+        """Words first..last as written, last excluded, white space collapsed."""
+        end = self.words[last - 1].start + len(self.words[last - 1].text)
+        return " ".join(self.text[self.words[first].start : end].split())
+
 
 def wording(text: str, rule: str, alphabet: Alphabet) -> Wording:
     """A text -> its words and labels by the text rule of this name and an alphabet; nothing is refused."""
