@@ -1,3 +1,4 @@
+import itertools
 import time
 
 import numpy as np
@@ -100,3 +101,41 @@ def test_a_hundred_thousand_words_are_small_and_quick() -> None:
     assert time.process_time() - started < 5
     assert sum(array.nbytes for array in trie) < 20e6
     assert len(trie.words) == 100_000
+
+
+def test_a_hundred_thousand_words_with_their_ways_of_being_said_take_little_memory() -> None:
+    rng = np.random.default_rng(0)
+    symbols = [f"P{number}" for number in range(39)]
+    lengths = np.clip(rng.poisson(6, 110_000), 1, 20).tolist()
+    said = iter([symbols[number] for number in rng.integers(0, 39, sum(lengths)).tolist()])
+    ways = [tuple(itertools.islice(said, length)) for length in lengths]
+    words = {f"w{number}": ways[number::100_000] for number in range(100_000)}  # every tenth said in two ways
+    started = time.process_time()
+    lexicon = Lexicon.of_pronunciations(words, symbols)
+    assert time.process_time() - started < 3
+    spellings = sum(len(set(some)) for some in words.values())
+    assert (len(lexicon.words), len(lexicon.trie.words)) == (100_000, spellings)
+    assert len(lexicon.trie.labels) == len({way[:end] for way in ways for end in range(len(way) + 1)})
+    # 18 bytes a node (children, label, parent, words: 4 each; depth: 2), 4 a spelling; two arrays have one entry more.
+    size = sum(array.nbytes for array in lexicon.trie)
+    assert size == 18 * len(lexicon.trie.labels) + 4 * spellings + 8 < 10e6
+
+
+@pytest.mark.parametrize("first", [1, 200, 65_000])
+def test_alphabets_of_any_size_sort_alike(first: int) -> None:
+    # Labels up to 255, above, and above 65535 are sorted in keys of different width.
+    rng = np.random.default_rng(first)
+    spellings = [tuple(first + rng.integers(0, 900, rng.integers(1, 4))) for _ in range(2000)]
+    trie = build(spellings, np.arange(2000, dtype=np.int32))
+    found = []
+    for node in range(len(trie.labels)):
+        path, above = [], node
+        while above != ROOT:
+            path.append(trie.labels[above])
+            above = trie.parents[above]
+        found += [(len(path), *reversed(path))]
+        ending = trie.words[trie.word_starts[node] : trie.word_starts[node + 1]].tolist()
+        assert ending == sorted(ending)
+        assert all(spellings[word] == tuple(reversed(path)) for word in ending)
+    # Breadth first, then by label; each prefix once.
+    assert found == sorted(set(found)) and len(trie.words) == 2000

@@ -5,6 +5,7 @@ have several words. Nodes are numbered breadth first, so the children of a node 
 """
 
 import itertools
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -49,15 +50,21 @@ class Lexicon:
     @classmethod
     def of_characters(cls, words: Iterable[str], symbols: Sequence[str]) -> "Lexicon":
         """Words spelled letter by letter; symbol k (from 0) has label k + 1. The space belongs to no word."""
-        labels = {symbol: number for number, symbol in enumerate(symbols, start=1) if symbol != " "}
-        known, spellings, left_out = [], [], []
-        for word in dict.fromkeys(words):
-            if word and all(character in labels for character in word):
-                known.append(word)
-                spellings.append([labels[character] for character in word])
-            else:
-                left_out.append(word)
-        return cls._of(known, range(len(known)), spellings, left_out)
+        distinct = list(dict.fromkeys(words))
+        lengths = _lengths(distinct)
+        # The label of every character at once, 0 for those without one.
+        characters = np.frombuffer("".join(distinct).encode("utf-32-le", "surrogatepass"), "<u4")
+        labels = {ord(symbol): number for number, symbol in enumerate(symbols, 1) if len(symbol) == 1 and symbol != " "}
+        label_of = np.zeros(max(int(characters.max(initial=0)), *labels, 0) + 1, np.int32)
+        label_of[list(labels)] = list(labels.values())
+        flat = label_of[characters]
+        strange = np.concatenate(([0], np.cumsum(flat == 0)))
+        ends = np.cumsum(lengths)
+        good = (strange[ends] == strange[ends - lengths]) & (lengths > 0)
+        known = list(itertools.compress(distinct, good))
+        left_out = list(itertools.compress(distinct, ~good))
+        owners = np.arange(len(known), dtype=np.int32)
+        return cls._of(known, owners, lengths[good], flat[np.repeat(good, lengths)], left_out)
 
     @classmethod
     def of_pronunciations(
@@ -67,18 +74,31 @@ class Lexicon:
         labels = {symbol: number for number, symbol in enumerate(symbols, start=1)}
         known: list[str] = []
         left_out: list[str] = []
-        owners, spellings = [], []
+        owners, lengths, flat = array("i"), array("q"), array("i")
         for word, ways in pronunciations.items():
             distinct = {tuple(way) for way in ways}
-            good = sorted(tuple(labels[s] for s in way) for way in distinct if way and all(s in labels for s in way))
-            owners += [len(known)] * len(good)
-            spellings += good
+            good = [way for way in distinct if way and all(s in labels for s in way)]
+            for way in good:
+                owners.append(len(known))
+                lengths.append(len(way))
+                flat.extend([labels[symbol] for symbol in way])
             (known if good else left_out).append(word)
-        return cls._of(known, owners, spellings, left_out)
+        return cls._of(
+            known,
+            np.array(owners, np.int32),
+            np.array(lengths, np.int64),
+            np.array(flat, np.int32),
+            left_out,
+        )
 
     @classmethod
     def _of(
-        cls, words: list[str], owners: Sequence[int], spellings: Sequence[Sequence[int]], left_out: list[str]
+        cls,
+        words: list[str],
+        owners: NDArray[np.int32],
+        lengths: NDArray[np.int64],
+        labels: NDArray[np.int32],
+        left_out: list[str],
     ) -> "Lexicon":
         if not words:
             named = f", such as {left_out[0]!r}," if left_out else ""
@@ -86,7 +106,7 @@ class Lexicon:
                 f"none of the {len(left_out)} words of the lexicon{named} can be spelled in the recogniser's symbols; "
                 "give a lexicon for this alphabet"
             )
-        return cls(tuple(words), build(spellings, np.asarray(owners, np.int32)), tuple(left_out))
+        return cls(tuple(words), _built(lengths, labels, owners), tuple(left_out))
 
     @classmethod
     def nothing(cls) -> "Lexicon":
@@ -114,15 +134,37 @@ class Lexicon:
 
 
 def build(spellings: Sequence[Sequence[int]], owners: NDArray[np.int32]) -> Trie:
-    """The trie of some non-empty spellings; owners[i] is the number of the word that spelling i belongs to.
+    """The trie of some non-empty spellings; owners[i] is the number of the word that spelling i belongs to."""
+    lengths = _lengths(spellings)
+    labels = np.fromiter(itertools.chain.from_iterable(spellings), np.int32, int(lengths.sum()))
+    return _built(lengths, labels, owners)
+
+
+def _lengths(rows: Sequence[Sequence[object]]) -> NDArray[np.int64]:
+    return np.fromiter(map(len, rows), np.int64, len(rows))
+
+
+def _sorted(table: NDArray[np.int32], owners: NDArray[np.int32]) -> NDArray[np.int64]:
+    """The order of the rows of labels, -1 after a row's end, and of their owners where rows are equal.
+
+    A row becomes one string of bytes, which sorts ten times faster than its columns one after another.
+    """
+    kind = next(kind for kind in (">u1", ">u2", ">u4") if int(table.max(initial=0)) <= np.iinfo(kind).max)
+    of_labels, of_owner = np.maximum(table, 0).astype(kind), owners.astype(">u4")
+    rows = np.zeros(len(table), [("labels", of_labels.dtype, of_labels.shape[1:]), ("owner", of_owner.dtype)])
+    rows["labels"], rows["owner"] = of_labels, of_owner
+    return np.argsort(rows.view(f"S{rows.dtype.itemsize}"), kind="stable")
+
+
+def _built(lengths: NDArray[np.int64], flat: NDArray[np.int32], owners: NDArray[np.int32]) -> Trie:
+    """The trie of spellings given by their lengths and all their labels, which are 1 or more.
 
     The spellings are sorted; then each level of nodes is found at once, as the places where a prefix changes.
     """
-    lengths = np.fromiter(map(len, spellings), np.int64, len(spellings))
     longest = int(lengths.max(initial=0))
-    table = np.full((len(spellings), longest), -1, np.int32)
-    table[np.arange(longest) < lengths[:, None]] = np.fromiter(itertools.chain.from_iterable(spellings), np.int32)
-    order = np.lexsort((owners, *table.T[::-1]))
+    table = np.full((len(lengths), longest), -1, np.int32)
+    table[np.arange(longest) < lengths[:, None]] = flat
+    order = _sorted(table, owners)
     table, lengths, owners = table[order], lengths[order], owners[order]
     parents, labels, depths = [np.array([-1])], [np.array([-1])], [np.array([0])]
     at = np.zeros(len(table), np.int64)  # the node that each spelling has reached
