@@ -11,9 +11,11 @@ from recog.errors import RecogError
 # Command, a module of `pipelines.commands`, and its line of help. Only the one that is called is imported.
 COMMANDS = {
     "transcribe": "Transcribes recordings and pictures of handwriting.",
+    "align": "Finds when each word of a known text is said, or where it is written; cuts long recordings.",
     "evaluate": "Measures CER and WER of a bundle on a manifest.",
     "train": "Trains a recogniser from a preset and two manifests.",
     "prepare": "Turns a corpus into manifests.",
+    "check": "Looks through manifests before a training: damaged files, impossible texts, leaks between splits.",
     "tune": "Puts language models into a bundle and tunes its decoder.",
     "app": "Starts the front end in the browser.",
     "test": "Runs lint, type check and tests of a checkout.",
