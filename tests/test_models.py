@@ -7,8 +7,9 @@ from torch import nn
 from recog.errors import ConfigError
 from recog.frontend import pad
 from recog.models.average import Average
-from recog.models.layers import BidirectionalLSTM, Convolution, length_mask, reverse_within_lengths
+from recog.models.layers import BidirectionalLSTM, Convolution, LockedDropout, length_mask, reverse_within_lengths
 from recog.models.network import Network, NetworkConfig
+from recog.models.noise import weight_noise
 
 SMALL = NetworkConfig(
     channels=(3, 4),
@@ -219,3 +220,80 @@ def test_average_counts_and_gives_the_weights_back() -> None:
         raise KeyError
     for name, tensor in network.state_dict().items():
         assert torch.equal(tensor, moved[name])
+
+
+def test_locked_dropout_takes_a_cell_from_a_whole_sequence() -> None:
+    layer, x = LockedDropout(0.3), torch.ones(200, 5, 50)
+    torch.manual_seed(0)
+    y = layer.train()(x)
+    assert torch.equal(y, y[:, :1].expand_as(y))  # one mask for all steps
+    assert y.unique().tolist() == pytest.approx([0, 1 / 0.7])
+    assert not torch.equal(y[0], y[1])  # another for each sequence
+    assert float(y.mean()) == pytest.approx(1, abs=0.03)  # sd of the mean of 10,000 draws: 0.0065
+    assert layer.eval()(x) is x
+
+
+def test_a_network_may_drop_whole_cells() -> None:
+    for locked, kind in ((True, LockedDropout), (False, nn.Dropout)):
+        network = network_of(dropout_locked=locked)
+        assert {type(module) for step in network.recurrent for module in [step.dropout]} == {kind}
+        assert isinstance(network.dropout, kind)
+
+
+@pytest.mark.parametrize(("layers", "frozen"), [(0, 0), (1, 1), (2, 2), (-1, 2), (None, None)])
+def test_what_is_held_neither_learns_nor_takes_statistics(layers: int | None, frozen: int | None) -> None:
+    network = network_of().train()
+    network.hold(-1)  # what was held before is free again
+    network.train()
+    network.hold(layers)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    output = network(torch.randn(2, 20, 9), torch.tensor([20, 15]), auxiliary=True)
+    loss = output.log_probs.square().sum() + sum(head.square().sum() for head in output.auxiliary)
+    loss.backward()
+    torch.optim.SGD(network.parameters(), 0.1).step()
+    moved = {name for name, tensor in network.state_dict().items() if not torch.equal(tensor, before[name])}
+    lower = ("convolutions.", "project") if frozen is not None else ()
+    lower += tuple(f"recurrent.{number}." for number in range(frozen or 0))
+    assert moved == {name for name in before if not lower or not name.startswith(lower)}
+
+
+@torch.no_grad()
+def test_rows_of_shared_symbols_are_kept_and_new_ones_are_their_mean() -> None:
+    network = network_of(symbols=4)
+    wider = network.with_symbols([0, 3, None, 1])
+    assert wider.symbols == 4 and not wider.training
+    for old, new in ((network.output, wider.output), (network.auxiliary["1"], wider.auxiliary["1"])):
+        for values, found in ((old.weight, new.weight), (old.bias, new.bias)):
+            expected = torch.stack([values[0], values[3], (values[1] + values[2] + values[3]) / 3, values[1]])
+            assert torch.allclose(found, expected, atol=1e-6)
+    x, lengths = torch.randn(1, 20, 9), torch.tensor([20])
+    before, after = network(x, lengths).log_probs[0], wider(x, lengths).log_probs[0]
+    # What both have keeps its odds, frame by frame.
+    assert torch.allclose(before[:, 0] - before[:, 3], after[:, 0] - after[:, 1], atol=1e-5)
+
+
+def test_weights_are_noisy_within_the_block_and_the_same_after_it() -> None:
+    network = network_of()
+    network.hold(0)
+    clean = {name: parameter.detach().clone() for name, parameter in network.named_parameters()}
+    torch.manual_seed(0)
+    with pytest.raises(KeyError), weight_noise(network, 0.075):
+        differences = {
+            name: (parameter.detach() - clean[name]).flatten() for name, parameter in network.named_parameters()
+        }
+        raise KeyError
+    noisy = [name for name, p in network.named_parameters() if p.requires_grad and p.ndim > 1]
+    assert any("weight_hh" in name for name in noisy) and "output.weight" in noisy
+    assert all(not values.any() for name, values in differences.items() if name not in noisy)
+    values = torch.cat([differences[name] for name in noisy])
+    assert len(values) > 1000
+    assert float(values.std()) == pytest.approx(0.075, rel=0.1)
+    assert float(values.mean()) == pytest.approx(0, abs=0.01)
+    assert all(torch.equal(parameter, clean[name]) for name, parameter in network.named_parameters())
+
+
+def test_no_noise_draws_no_random_number() -> None:
+    network, before = nn.Linear(2, 2), torch.get_rng_state()
+    with weight_noise(network, 0.0):
+        pass
+    assert torch.equal(torch.get_rng_state(), before)

@@ -2,7 +2,7 @@ import json
 import math
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import SPOKEN_TEXTS, TINY_NETWORK, TINY_SPEECH, WRITTEN_TEXTS, write_rows
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from recog import checkpoint, evaluation, manifest, trainer
 from recog.alphabet import Alphabet
@@ -18,16 +18,14 @@ from recog.audio import SpeechFrontend
 from recog.augment import Masking, SpeechAugment
 from recog.checkpoint import Bundle
 from recog.data import DataConfig, Example, Samples
-from recog.errors import CheckpointError, ConfigError, TrainingError
+from recog.errors import ConfigError, TrainingError
 from recog.manifest import Row
-from recog.models.average import Average
 from recog.models.network import Network
 from recog.recognizer import DecodingOptions, Recognizer
 from recog.trainer import Fitted, fit
 from recog.training.gradient import blanks, gradient
 from recog.training.parallel import Peers
 from recog.training.settings import FitConfig
-from recog.training.state import TrainState
 from recog.training.stop import StopRequest
 
 QUICK = FitConfig(
@@ -235,24 +233,6 @@ def test_dev_rows_are_spread_evenly(length: int, tmp_path: Path, monkeypatch: py
     assert seen[-1] == 8  # all of them at the end
 
 
-@pytest.mark.parametrize(
-    ("epochs", "minutes", "done"), [(0, 0, 0), (5, 0, 0.5), (5, 6, 0.6), (5, 2, 0.5), (10, 0, 1), (3, 99, 1)]
-)
-def test_progress_is_by_epochs_or_the_clock(epochs: float, minutes: float, done: float) -> None:
-    config = FitConfig(epochs=10, minutes=10)
-    assert trainer.progress(epochs, minutes, config) == pytest.approx(done)
-    assert trainer.progress(epochs, minutes, replace(config, minutes=0)) == pytest.approx(epochs / 10)
-
-
-def test_the_rate_warms_up_stays_and_falls() -> None:
-    config = FitConfig(peak_rate=1.0, warmup_steps=10, flat=0.4)
-    assert [trainer.rate(0.0, updates, config) for updates in (0, 4, 9, 10)] == pytest.approx([0.1, 0.5, 1, 1])
-    assert trainer.rate(0.4, 100, config) == pytest.approx(1)
-    assert trainer.rate(0.7, 100, config) == pytest.approx(0.01 + 0.99 / 2)  # half a cosine down
-    assert trainer.rate(1.0, 100, config) == pytest.approx(0.01)
-    assert trainer.rate(1.0, 0, FitConfig(peak_rate=1.0, warmup_steps=0, flat=1.0)) == pytest.approx(1)
-
-
 def test_blanks_are_counted_in_true_frames_alone() -> None:
     log_probs = torch.full((2, 4, 3), -9.0)
     for row, path in enumerate(([0, 1, 0, 2], [2, 0, 0, 0])):
@@ -277,49 +257,6 @@ def test_blanks_are_counted_in_true_frames_alone() -> None:
 def test_wrong_settings_are_refused(settings: dict[str, object], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         FitConfig(**settings)  # type: ignore[arg-type]
-
-
-def new_state(folder: Path, symbols: int = 5) -> TrainState:
-    network = Network(replace(TINY_NETWORK, hidden=4, projection=4), 16, symbols)
-    return TrainState(
-        folder / "state.safetensors", network, torch.optim.AdamW(network.parameters()), Average(network, 0.9)
-    )
-
-
-STATES: dict[str, Callable[[Path], object]] = {
-    "missing": lambda path: path.unlink(),
-    "cut off": lambda path: path.write_bytes(path.read_bytes()[:-100]),
-    "garbage": lambda path: path.write_bytes(b"\xff" * 300),
-    "empty": lambda path: path.write_bytes(b""),
-    "a bundle": lambda path: save_file({"x": torch.zeros(1)}, path),
-    "another network": lambda path: new_state(path.parent, symbols=6).save(),
-}
-
-
-@pytest.mark.parametrize("damage", STATES)
-def test_states_that_do_not_fit_are_refused_in_one_sentence(tmp_path: Path, damage: str) -> None:
-    new_state(tmp_path).save()
-    STATES[damage](tmp_path / "state.safetensors")
-    with pytest.raises(CheckpointError, match=r"cannot be resumed \(.+\); start anew or use --init-from$") as caught:
-        new_state(tmp_path).load()
-    assert "\n" not in str(caught.value)
-
-
-def test_a_state_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    state = new_state(tmp_path)
-    state.updates = 7
-    state.save()
-    state.updates = 8
-
-    def crash(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(Path, "replace", crash)
-        state.save()
-    again = new_state(tmp_path)
-    again.load()
-    assert again.updates == 7
 
 
 def test_a_stop_is_noted_once_and_a_second_one_ends_at_once() -> None:
