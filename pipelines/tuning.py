@@ -1,4 +1,6 @@
-"""Language models into a bundle, and the decoder's weights tuned for them on rows set apart for that."""
+"""All of a bundle that is set after training, on rows kept apart for that, in one go: decoder weights for its language
+models, what its confidences are worth, and how its words are placed in time.
+"""
 
 import shutil
 import sys
@@ -10,12 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from pipelines import word_times
+from pipelines.confidence import calibrate, modes
+from pipelines.joined_words import join
+from pipelines.word_times import Accuracy, Clock
 from recog import checkpoint, frontend, language, manifest, metrics, text
+from recog.audio import SpeechFrontend
 from recog.checkpoint import Bundle
 from recog.ctc.decoder import Decoder
 from recog.ctc.greedy import greedy
 from recog.ctc.options import DecoderOptions
+from recog.ctc.timing import DEFAULTS, Timing
 from recog.errors import ConfigError, RecogError
+from recog.language import Language
 from recog.lm import binary
 from recog.manifest import Row
 from recog.metrics import Counts
@@ -43,16 +52,31 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Timed:
+    """How words are placed now, and how far that is off on the strings tuned on, before and after."""
+
+    timing: Timing
+    before: Accuracy
+    after: Accuracy
+
+
+@dataclass(frozen=True)
 class Tuned:
-    """All trials, the first without models, the best as stored."""
+    """All trials, the best as stored; what confidences and times were made of."""
 
     greedy: Trial
+    # Empty for a bundle without language models.
     trials: tuple[Trial, ...]
     best: Trial
     rows: int
+    # Ways of decoding whose confidences are calibrated now, and those that gave too few words.
+    calibrated: tuple[str, ...]
+    raw: tuple[str, ...]
+    # None where no recordings with known joins were given.
+    timed: Timed | None
 
     def table(self) -> Iterator[str]:
-        """Lines of text: greedy, every trial, the best."""
+        """Lines of text: greedy, every trial, the best; confidences; times."""
         yield f"{self.rows} rows; alpha, beta, gamma, unknown, letter -> CER, WER"
         for name, trial in (("greedy", self.greedy), *(("", trial) for trial in self.trials), ("best", self.best)):
             options = trial.options
@@ -60,6 +84,14 @@ class Tuned:
                 f"{name:7} {options.alpha:5.2f} {options.beta:5.2f} {options.gamma:5.2f} {options.unknown:6.2f} {options.letter:6.2f}"
                 f"   CER {100 * trial.characters.rate:6.2f} %  WER {100 * trial.words.rate:6.2f} %"
             )
+        yield f"confidences calibrated: {', '.join(self.calibrated) or 'none'}" + (
+            f"; too few words, left raw: {', '.join(self.raw)}" if self.raw else ""
+        )
+        if self.timed is None:
+            yield "word times as they were: no recordings with known joins were given"
+        else:
+            before, after = (1000 * one.median for one in (self.timed.before, self.timed.after))
+            yield f"word times: median error {before:.0f} ms before, {after:.0f} ms now, on {self.timed.after.words} words"
 
 
 def put_models(name_or_path: str | Path, words: Path | None, characters: Path | None) -> None:
@@ -77,17 +109,47 @@ def put_models(name_or_path: str | Path, words: Path | None, characters: Path | 
 
 
 def tune(
-    name_or_path: str | Path, manifest_path: str | Path, part: str = "tune", rows: int = 300, beam: int = 100
+    name_or_path: str | Path,
+    manifest_path: str | Path,
+    part: str = "tune",
+    rows: int = 300,
+    beam: int = 100,
+    times_path: str | Path | None = None,
 ) -> Tuned:
-    """Searches the weights coordinate by coordinate, twice around, and stores the best in the bundle."""
+    """Tunes weights, then confidences, on at most `rows` rows; word times on the single words of `times_path`, if given.
+
+    Everything is stored in the bundle. Calibrations made for other weights or models are dropped; timing stays where
+    it is not tuned anew.
+    """
     bundle = checkpoint.load(name_or_path)
-    if bundle.language is None:
-        raise ConfigError(
-            f"bundle {name_or_path} has no language model to tune; put one in with --words or --characters"
-        )
+    known = bundle.language or Language(None, None, DecoderOptions())
     chosen = manifest.read(manifest_path, part)
-    chosen = chosen[:: -(-len(chosen) // rows)]
-    matrices, references = posteriors(bundle, chosen)
+    words = manifest.read(times_path, part) if times_path else []
+    matrices, references = posteriors(bundle, chosen[:: -(-len(chosen) // rows)])
+    bundle = replace(bundle, language=replace(known, options=replace(known.options, beam=beam), confidences={}))
+    trials, best = _weights(bundle, matrices, references)
+    known = replace(known, options=best.options, confidences={})
+    bundle = replace(bundle, language=known)
+    calibrations = calibrate(bundle, matrices, references)
+    timed = _times(bundle, words) if words else None
+    known = replace(known, confidences=calibrations, timing=timed.timing if timed else known.timing)
+    language.save_settings(checkpoint.find(name_or_path), known)
+    return Tuned(
+        _greedy(bundle, matrices, references),
+        trials,
+        best,
+        len(references),
+        tuple(calibrations),
+        tuple(mode for mode in modes(bundle) if mode not in calibrations),
+        timed,
+    )
+
+
+def _weights(
+    bundle: Bundle, matrices: Sequence[NDArray[np.float32]], references: Sequence[str]
+) -> tuple[tuple[Trial, ...], Trial]:
+    """Searches the weights coordinate by coordinate, twice around; all trials and the best."""
+    assert bundle.language is not None
     measure = MEASURES[bundle.kind]
     tried: dict[DecoderOptions, Trial] = {}
 
@@ -96,7 +158,7 @@ def tune(
             tried[options] = _trial(bundle, options, matrices, references)
         return tried[options]
 
-    current = attempt(replace(bundle.language.options, beam=beam))
+    current = attempt(bundle.language.options)
     grid = (WORD_GRID if bundle.language.word_model else {}) | (
         CHARACTER_GRID if bundle.language.character_model else {}
     )
@@ -107,8 +169,19 @@ def tune(
                 for value in tqdm(values, desc=name, unit="value", leave=False)
             ]
             current = min([current, *trials], key=lambda trial: _rate(trial, measure))
-    language.save_settings(checkpoint.find(name_or_path), replace(bundle.language, options=current.options))
-    return Tuned(_greedy(bundle, matrices, references), tuple(tried.values()), current, len(references))
+    return (tuple(tried.values()) if grid else ()), current
+
+
+def _times(bundle: Bundle, rows: Sequence[Row]) -> Timed:
+    """Word times tuned on single spoken words joined to strings."""
+    if not isinstance(bundle.frontend, SpeechFrontend):
+        raise ConfigError(f"bundle {bundle.name} reads {bundle.kind}; word times are tuned for speech only")
+    recognizer = Recognizer(bundle, DecodingOptions(beam=0))
+    clock = Clock(recognizer.shortening, bundle.frontend.hop_seconds)
+    found = word_times.forced(bundle, word_times.hear(bundle, join(rows, bundle.frontend.rate_hz), recognizer))
+    timing = word_times.tune(found, DEFAULTS["speech"], clock)
+    before = word_times.accuracy("all", found, recognizer.timing, clock)
+    return Timed(timing, before, word_times.accuracy("all", found, timing, clock))
 
 
 def _rate(trial: Trial, measure: str) -> float:

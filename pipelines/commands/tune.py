@@ -1,4 +1,4 @@
-"""Puts language models into a bundle and tunes its decoder."""
+"""Puts language models into a bundle and tunes all that is set after training: weights, confidences, word times."""
 
 import argparse
 from pathlib import Path
@@ -11,6 +11,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", default="tune", help="only rows with this part (default tune)")
     parser.add_argument("--rows", type=int, default=300, help="rows used, evenly spaced (default 300)")
     parser.add_argument("--beam", type=int, default=100, help="beam to tune with and to store (default 100)")
+    parser.add_argument(
+        "--times", type=Path, metavar="MANIFEST", help="single spoken words with their speakers, to tune word times on"
+    )
     parser.add_argument("--words", type=Path, help="a word model (train_lm) to put into the bundle first")
     parser.add_argument("--characters", type=Path, help="a character model to put into the bundle first")
 
@@ -20,7 +23,7 @@ def run(arguments: argparse.Namespace) -> int:
     from pipelines.tuning import put_models, tune
 
     put_models(arguments.bundle, arguments.words, arguments.characters)
-    tuned = tune(arguments.bundle, arguments.manifest, arguments.part, arguments.rows, arguments.beam)
+    tuned = tune(arguments.bundle, arguments.manifest, arguments.part, arguments.rows, arguments.beam, arguments.times)
     for line in tuned.table():
         print(line)
     return 0
