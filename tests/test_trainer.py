@@ -18,8 +18,9 @@ from recog.audio import SpeechFrontend
 from recog.augment import Masking, SpeechAugment
 from recog.checkpoint import Bundle
 from recog.data import DataConfig, Example, Samples
-from recog.errors import ConfigError, TrainingError
+from recog.errors import CheckpointError, ConfigError, TrainingError
 from recog.manifest import Row
+from recog.metrics import Counts
 from recog.models.network import Network
 from recog.recognizer import DecodingOptions, Recognizer
 from recog.trainer import Fitted, fit
@@ -29,7 +30,13 @@ from recog.training.settings import FitConfig
 from recog.training.stop import StopRequest
 
 QUICK = FitConfig(
-    epochs=2, peak_rate=1e-2, warmup_steps=2, average=0.5, precision="fp32", log_every=1, save_minutes=1e9
+    epochs=2, peak_rate=1e-2, warmup_steps=2, average=0.5, precision="fp32", log_every=1, save_minutes=1e9, keep_best=1
+)
+# Every help at once: what is resumed must go on with each of them.
+HELPED = replace(
+    QUICK,
+    **{"schedule": "plateau", "plateau_epochs": 1, "accumulate": 2, "freeze_steps": 1, "freeze_layers": 0},
+    **{"label_smoothing": 0.05, "entropy_weight": 0.05, "weight_noise": 0.05, "weight_noise_from": 1, "keep_best": 2},
 )
 BATCHING = DataConfig(batch_frames=150)
 LETTERS = Alphabet(tuple(" abcd"))
@@ -45,10 +52,11 @@ class Run:
     folder: Path
 
 
-def new_run(folder: Path, frontend: SpeechFrontend = TINY_SPEECH, dropout: float = 0.2) -> Run:
+def new_run(folder: Path, frontend: SpeechFrontend = TINY_SPEECH, dropout: float = 0.2, locked: bool = False) -> Run:
     rows = manifest.read(write_rows(folder / "samples", frontend, SPOKEN_TEXTS))
     torch.manual_seed(3)
-    network = Network(replace(TINY_NETWORK, dropout=dropout, hidden=8, projection=16), frontend.features, len(LETTERS))
+    shape = replace(TINY_NETWORK, dropout=dropout, dropout_locked=locked, hidden=8, projection=16)
+    network = Network(shape, frontend.features, len(LETTERS))
     augment = SpeechAugment(tempo=0.1, warp=0.1, masking=Masking(1, 3, 20, 3))
     return Run(
         Bundle("small", network, frontend, LETTERS, "spoken"),
@@ -116,30 +124,38 @@ def stop_after(updates: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trainer, "gradient", compute_and_stop)
 
 
-@pytest.mark.parametrize("updates", [1, 4, 6])
+@pytest.mark.parametrize(("updates", "helped"), [(1, False), (4, False), (6, False), (1, True), (3, True)])
 def test_resuming_is_the_same_bit_for_bit_as_running_through(
-    tmp_path: Path, updates: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, updates: int, helped: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    straight = go(new_run(tmp_path / "straight"))
-    # Stopped within the first epoch, after its last update but before its evaluation, and within the second.
+    config = HELPED if helped else QUICK
+    straight = go(new_run(tmp_path / "straight", locked=helped), config)
+    # Of four batches an epoch: stopped within the first epoch, after its last update but before its evaluation, and
+    # within the second; with every help two batches make an update.
     assert [len(new_run(tmp_path / "count").samples.epoch(number, 1, BATCHING)) for number in (0, 1)] == [4, 4]
     with (
         monkeypatch.context() as patch,
         pytest.raises(
-            TrainingError, match=rf"stopped by SIGTERM at update {updates}; the state of update {updates} is saved"
+            TrainingError, match=rf"stopped by SIGTERM at update {updates}; the state of update {updates} is"
         ),
     ):
         stop_after(updates, patch)
-        go(new_run(tmp_path / "parts"))
+        go(new_run(tmp_path / "parts", locked=helped), config)
     torch.manual_seed(99)  # whatever the process did since
-    again = new_run(tmp_path / "parts")
-    resumed = go(replace(again, bundle=replace(again.bundle, network=scrambled(again.bundle.network))), resume=True)
+    again = new_run(tmp_path / "parts", locked=helped)
+    again = replace(again, bundle=replace(again.bundle, network=scrambled(again.bundle.network)))
+    resumed = go(again, config, resume=True)
     assert (resumed.updates, resumed.epochs, resumed.best) == (straight.updates, straight.epochs, straight.best)
+    assert straight.updates == (4 if helped else 8)
     one, other = (load_file(tmp_path / name / "state.safetensors") for name in ("straight", "parts"))
     assert one.keys() == other.keys()
     assert all(torch.equal(one[name], other[name]) for name in one)
-    for name in ("best/network.safetensors",):
-        assert (tmp_path / "straight" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes()
+    files = sorted(
+        path.relative_to(tmp_path / "straight") for path in (tmp_path / "straight").rglob("network.safetensors")
+    )
+    assert len(files) == (4 if helped else 2)  # best, those kept, and their average
+    for name in files:
+        assert (tmp_path / "straight" / name).read_bytes() == (tmp_path / "parts" / name).read_bytes(), name
 
 
 def scrambled(network: Network) -> Network:
@@ -153,6 +169,105 @@ def test_a_finished_run_resumes_to_its_own_end(tmp_path: Path) -> None:
     done = go(new_run(tmp_path))
     again = go(new_run(tmp_path), resume=True)
     assert (again.best, again.updates, again.epochs) == (done.best, done.updates, done.epochs)
+
+
+def test_a_run_with_other_rows_is_not_resumed(tmp_path: Path) -> None:
+    go(new_run(tmp_path), replace(QUICK, epochs=1))
+    other = new_run(tmp_path)
+    other.samples.rows[3] = replace(other.samples.rows[3], text="bad")
+    with pytest.raises(CheckpointError, match="cannot be resumed, since the training rows are others"):
+        go(other, resume=True)
+    with pytest.raises(CheckpointError, match=r"since fit\.seed was 1 and is 2"):
+        go(new_run(tmp_path), replace(QUICK, seed=2), resume=True)
+
+
+def test_a_file_that_vanishes_ends_the_run_in_words_and_it_goes_on_when_it_is_back(tmp_path: Path) -> None:
+    straight = go(new_run(tmp_path / "straight"))
+    run = new_run(tmp_path / "parts")
+    path = run.rows[6].path
+    aside = path.rename(path.with_suffix(".aside"))
+    with pytest.raises(
+        TrainingError, match=r"6\.wav does not exist.*; the state of update \d is saved, go on with --resume$"
+    ):
+        go(run)
+    aside.rename(path)
+    resumed = go(new_run(tmp_path / "parts"), resume=True)
+    assert (resumed.best, resumed.updates) == (straight.best, straight.updates)
+    one, other = (load_file(tmp_path / name / "state.safetensors") for name in ("straight", "parts"))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def judged(cers: list[float], monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Dev CERs, epoch by epoch, in place of the real ones; those not yet asked for are what is left in the list."""
+
+    def scores(bundle: Bundle, dev: list[Row], *_: object) -> evaluation.Scores:
+        edits = round(1000 * cers.pop(0))
+        return evaluation.Scores(1, Counts(edits, 0, 0, 1000), Counts(0, 0, 0, 1), (0, 0), (0, 0))
+
+    monkeypatch.setattr(trainer, "scores_of", scores)
+    return cers
+
+
+def test_a_run_without_gain_ends_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The second epoch is the best; two without gain follow; then the best one on all rows.
+    left = judged([0.5, 0.4, 0.4, 0.45, 0.4, 9.0], monkeypatch)
+    fitted = go(new_run(tmp_path), replace(QUICK, epochs=10, stop_after=2))
+    assert (fitted.epochs, left) == (4, [9.0])
+    assert fitted.bundle.provenance["epochs"] == 2
+    # Resumed, it is over at once; without the limit it goes on.
+    judged([0.4], monkeypatch)
+    assert go(new_run(tmp_path), replace(QUICK, epochs=10, stop_after=2), resume=True).epochs == 4
+    judged([0.3, 0.3], monkeypatch)
+    assert go(new_run(tmp_path), replace(QUICK, epochs=5), resume=True).epochs == 5
+
+
+@pytest.mark.parametrize(("last", "chosen"), [(0.31, "average"), (0.32, "best"), (0.4, "best")])
+def test_the_average_of_the_best_is_taken_only_where_it_is_better(
+    tmp_path: Path, last: float, chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged([0.5, 0.3, 0.4, 0.32, last], monkeypatch)  # three epochs, then the best and the average on all rows
+    fitted = go(new_run(tmp_path), replace(QUICK, epochs=3, keep_best=2))
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == ["epoch-0001", "epoch-0002"]
+    average = checkpoint.load(tmp_path / "average")
+    assert average.provenance["average_of_epochs"] == [1, 2]
+    assert average.provenance["dev"]["cer"] == last
+    assert fitted.best.characters.rate == (last if chosen == "average" else 0.32)
+    taken = (tmp_path / "best" / "network.safetensors").read_bytes()
+    assert (
+        taken
+        == (tmp_path / ("average" if chosen == "average" else "kept/epoch-0001") / "network.safetensors").read_bytes()
+    )
+
+
+def test_frozen_layers_learn_only_later(tmp_path: Path) -> None:
+    # The first epoch has four updates.
+    run = new_run(tmp_path, dropout=0.0)
+    before = {name: tensor.clone() for name, tensor in run.bundle.network.state_dict().items()}
+    go(run, replace(QUICK, epochs=1, freeze_steps=4))
+    after = run.bundle.network.state_dict()
+    moved = {name.split(".")[0] for name, tensor in before.items() if not torch.equal(tensor, after[name])}
+    assert moved == {"output", "auxiliary"}
+    go(run, replace(QUICK, freeze_steps=4), resume=True)
+    moved = {name for name, tensor in before.items() if not torch.equal(tensor, after[name])}
+    assert moved == set(before)
+    with pytest.raises(ConfigError, match=r"fit\.freeze_layers is 2; the network has 1"):
+        go(new_run(tmp_path / "other"), replace(QUICK, freeze_layers=2))
+
+
+def test_a_deterministic_run_takes_deterministic_ways_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compute, seen = trainer.gradient, set()
+
+    def watched(*arguments: object) -> object:
+        seen.add(torch.are_deterministic_algorithms_enabled())
+        return compute(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(trainer, "gradient", watched)
+    for name in ("one", "two"):
+        go(new_run(tmp_path / name), replace(QUICK, epochs=1, deterministic=True))
+    assert seen == {True}
+    assert not torch.are_deterministic_algorithms_enabled()
+    one, two = ((tmp_path / name / "best" / "network.safetensors").read_bytes() for name in ("one", "two"))
+    assert one == two
 
 
 def test_gradients_that_are_not_finite_are_skipped_and_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
