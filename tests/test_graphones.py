@@ -1,3 +1,4 @@
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from recog.errors import LanguageModelError
 from recog.lm import graphones
-from recog.lm.graphones import MOVES, PLAIN, Graphone, Lattices, align, expect, likeliest
+from recog.lm.graphones import MOVES, POWER, Graphone, Lattices, align, expect, likeliest
 
 ENTRIES = st.lists(
     st.tuples(st.text("abc", min_size=1, max_size=4), st.lists(st.sampled_from("XYZ"), min_size=1, max_size=6)),
@@ -71,19 +72,15 @@ def test_each_round_makes_the_dictionary_likelier(entries: list[tuple[str, list[
         return
     aligned = align(entries, rounds=6)
     assert np.all(np.diff(aligned.log_likelihoods) >= -1e-9)
-    # Before the first round all pairs of chunks are equally likely, but those of one letter and one phone.
+    # Before the first round all pairs of chunks are equally likely.
     written = {word[at : at + n] for word, _ in possible for n in (1, 2) for at in range(len(word) - n + 1)}
     said = {tuple(way[at : at + n]) for _, way in possible for n in (0, 1, 2) for at in range(len(way) - n + 1)}
-    chances = {
-        Graphone(letters, phones): PLAIN if len(letters) == len(phones) == 1 else 1.0
-        for letters in written
-        for phones in said
-    }
-    whole = sum(chances.values())
-    first = sum(
-        math.log(sum(math.prod(chances[token] / whole for token in row) for row in segmentations(word, tuple(phones))))
-        for word, phones in possible
-    )
+    each = 1 / (len(written) * len(said))
+
+    def weight(row: tuple[Graphone, ...]) -> float:
+        return math.prod(each ** (POWER if len(token.letters) > 1 or len(token.phones) > 1 else 1) for token in row)
+
+    first = sum(math.log(sum(map(weight, segmentations(word, tuple(phones))))) for word, phones in possible)
     assert aligned.log_likelihoods[0] == pytest.approx(first)
     assert len(aligned.left_out) == len(entries) - len(possible)
     for (word, phones), row in zip(possible, aligned.rows, strict=True):
@@ -112,6 +109,12 @@ def test_letters_find_their_phones() -> None:
     assert rows["sob"] == [("s", ("S",)), ("o", ("O",)), ("b", ("B",))]
     assert rows["phob"][-2:] == [("o", ("O",)), ("b", ("B",))]
     assert rows["sok"] == [("s", ("S",)), ("o", ("O",)), ("k", ("K",))]
+
+
+def test_a_regular_spelling_is_taken_letter_by_letter() -> None:
+    words = ["".join(letters) for letters in itertools.product("bdkmt", "aeiou", "dknst")]
+    aligned = align([(word, [*word.upper()]) for word in words], rounds=8)
+    assert set(aligned.tokens) == {(letter, (letter.upper(),)) for letter in "abdeikmnostu"}
 
 
 def test_what_cannot_be_aligned_is_left_out_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ class G2pConfig:
     # Tokens in the longest n-gram, 1 to 6.
     order: int = 6
     # Rounds of alignment.
-    rounds: int = 8
+    rounds: int = 12
     # n-grams are dropped, those that matter least first, until so many are left; 0: none.
     most: int = 0
 

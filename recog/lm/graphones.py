@@ -2,7 +2,8 @@
 
 A word and its phones are seen as one row of tokens, each of one or two letters and none to two phones: "phrase" with
 F R EY Z is ph:F r:R a:EY s:Z e: . Tokens follow each other independently here; their probabilities are those that
-make the whole dictionary likeliest (Deligne, Yvon & Bimbot 1995; Jiampojamarn, Kondrak & Sherif 2007, section 3).
+make the whole dictionary likeliest (Deligne, Yvon & Bimbot 1995; Jiampojamarn, Kondrak & Sherif 2007, section 3),
+but for a toll on longer tokens.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,8 +18,9 @@ from recog.errors import LanguageModelError
 
 # (letters, phones) that a token may take. Longer ones are rows of these: two letters for two phones are one for one twice.
 MOVES = ((1, 0), (1, 1), (1, 2), (2, 1))
-# How much likelier a token of one letter and one phone is than any other before the first round.
-PLAIN = 10.0
+# A token of two letters or two phones has this power of its probability as its weight. With 1, EM would be content
+# with b:"B A" an:N in every "ban", since two factors are more than three; with 2, ph:F would lose to p:F h: .
+POWER = 1.5
 # Longer entries are whole sentences; their probability would come near the smallest number there is.
 _MOST_LETTERS = 60
 # Pairs of letters and of phones that may be told apart: 8 bytes each, three times.
@@ -41,7 +43,7 @@ class Alignment:
     rows: tuple[NDArray[np.int32], ...]
     # Entries that no row of tokens can make: more than two phones a letter, or no letter at all.
     left_out: tuple[tuple[str, tuple[str, ...]], ...]
-    # Natural log of the probability of all entries before each round.
+    # Natural log of the weight of all entries, summed over their segmentations, before each round.
     log_likelihoods: tuple[float, ...]
 
 
@@ -82,13 +84,13 @@ def _chunks(
 @compiled
 def expect(
     lattices: Lattices,
-    probabilities: NDArray[np.float64],
+    weights: NDArray[np.float64],
     counts: NDArray[np.float64],
     likelihoods: NDArray[np.float64],
 ) -> None:
     """Adds each token's expected number over all segmentations to `counts`; (E,) `likelihoods` gets each entry's.
 
-    `probabilities` and `counts` are (letter chunks, phone chunks). Forward and backward sums as in Rabiner (1989).
+    `weights` of tokens and `counts` are (letter chunks, phone chunks). Forward and backward sums as in Rabiner (1989).
     """
     for entry in range(likelihoods.shape[0]):
         letters = int(lattices.letter_starts[entry + 1] - lattices.letter_starts[entry])
@@ -101,7 +103,7 @@ def expect(
                 for move in MOVES:
                     written, said, i, j = _chunks(lattices, entry, move, letter, phone)
                     if written >= 0:
-                        forward[i, j] += forward[letter, phone] * probabilities[written, said]
+                        forward[i, j] += forward[letter, phone] * weights[written, said]
         total = forward[letters, phones]
         likelihoods[entry] = total
         if total == 0.0:
@@ -111,13 +113,13 @@ def expect(
                 for move in MOVES:
                     written, said, i, j = _chunks(lattices, entry, move, letter, phone)
                     if written >= 0:
-                        onward = probabilities[written, said] * backward[i, j]
+                        onward = weights[written, said] * backward[i, j]
                         backward[letter, phone] += onward
                         counts[written, said] += forward[letter, phone] * onward / total
 
 
 @compiled
-def likeliest(lattices: Lattices, entry: int, probabilities: NDArray[np.float64], found: NDArray[np.int64]) -> int:
+def likeliest(lattices: Lattices, entry: int, weights: NDArray[np.float64], found: NDArray[np.int64]) -> int:
     """Fills `found` with the entry's likeliest tokens, letter chunk x phone chunks + phone chunk; returns how many."""
     letters = int(lattices.letter_starts[entry + 1] - lattices.letter_starts[entry])
     phones = int(lattices.phone_starts[entry + 1] - lattices.phone_starts[entry])
@@ -128,8 +130,8 @@ def likeliest(lattices: Lattices, entry: int, probabilities: NDArray[np.float64]
         for phone in range(phones + 1):
             for number, move in enumerate(MOVES):
                 written, said, i, j = _chunks(lattices, entry, move, letter, phone)
-                if written >= 0 and best[letter, phone] * probabilities[written, said] > best[i, j]:
-                    best[i, j] = best[letter, phone] * probabilities[written, said]
+                if written >= 0 and best[letter, phone] * weights[written, said] > best[i, j]:
+                    best[i, j] = best[letter, phone] * weights[written, said]
                     moves[i, j] = number
     if best[letters, phones] == 0.0:
         return 0
@@ -138,7 +140,7 @@ def likeliest(lattices: Lattices, entry: int, probabilities: NDArray[np.float64]
         move = MOVES[moves[letter, phone]]
         letter, phone = letter - move[0], phone - move[1]
         written, said, _, _ = _chunks(lattices, entry, move, letter, phone)
-        found[length] = written * probabilities.shape[1] + said
+        found[length] = written * weights.shape[1] + said
         length += 1
     found[:length] = found[:length][::-1].copy()
     return length
@@ -166,20 +168,25 @@ def align(entries: Iterable[tuple[str, Sequence[str]]], rounds: int = 10) -> Ali
             f"the dictionary has {len(written)} different letters and pairs of letters and {len(said)} of phones, "
             "too many to align; this works for alphabets, not for signs that stand for syllables or words"
         )
-    # Most letters stand for one phone: from equal chances, EM is as content with s:"S O" o: in every "so".
-    probabilities = np.ones((len(written), len(said)))
-    probabilities[np.ix_([len(chunk) == 1 for chunk in written], [len(chunk) == 1 for chunk in said])] = PLAIN
-    probabilities /= probabilities.sum()
+    powers = np.where(
+        np.array([len(chunk) > 1 for chunk in written])[:, None] | np.array([len(chunk) > 1 for chunk in said]),
+        POWER,
+        1.0,
+    )
+    probabilities = np.full(powers.shape, 1.0 / powers.size)
     likelihoods, history = np.zeros(len(good)), []
     for _ in range(rounds):
         counts = np.zeros_like(probabilities)
-        expect(lattices, probabilities, counts, likelihoods)
+        expect(lattices, probabilities**powers, counts, likelihoods)
         history.append(float(np.log(likelihoods[likelihoods > 0]).sum()))
+        # The probabilities that maximise the sum of counts x powers x their logs.
+        counts *= powers
         probabilities = counts / counts.sum()
+    weights = probabilities**powers
     codes, lengths = [], []
     found = np.zeros(_MOST_LETTERS, np.int64)
     for entry in range(len(good)):
-        length = likeliest(lattices, entry, probabilities, found)
+        length = likeliest(lattices, entry, weights, found)
         if not length:
             left_out.append(good[entry])
             continue

@@ -1,0 +1,30 @@
+"""Says words in phones: as a dictionary has them, or as a model trained from one would say them."""
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command line of `recog pronounce`."""
+    parser.add_argument("words", nargs="+", metavar="WORD", help="words to be said")
+    parser.add_argument("--model", type=Path, required=True, help="a model made by scripts/train_g2p.py")
+    parser.add_argument("--dictionary", type=Path, help="words that it has are said as it says (CMUdict form or plain)")
+    parser.add_argument("--best", type=int, default=1, help="ways of saying a word that the model gives (default 1)")
+    parser.add_argument("--stress", action="store_true", help="keep the digits of stress in the dictionary's phones")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Does it; 0 when everything succeeded, 1 when something failed."""
+    from pipelines.pronouncing import pronounce
+    from recog.errors import RecogError
+
+    failed = False
+    for found in pronounce(arguments.words, arguments.model, arguments.dictionary, arguments.best, arguments.stress):
+        if isinstance(found, RecogError):
+            failed = True
+            print(f"recog pronounce: {found}", file=sys.stderr)
+        else:
+            for said in found:
+                print(said.line())
+    return 1 if failed else 0
