@@ -102,7 +102,7 @@ def train(
             training.frontend,
             training.text_rule,
             training.augment,
-            training.data.memory_gigabytes,
+            training.data,
         )
         if peers.first:
             _tell(samples, bundle.network, len(rows))

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from recog import archive
 from recog.errors import ConfigError, InputError
 
 Waveform = NDArray[np.float32]
@@ -91,6 +92,7 @@ def read(
     import av
 
     name = "the uploaded data" if isinstance(source, bytes) else str(source)
+    source = archive.resolve(source)
     if isinstance(source, bytes) and not source:
         raise InputError(f"{name} is empty (0 bytes); expected a recording")
     if not isinstance(source, bytes):

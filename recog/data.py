@@ -1,50 +1,31 @@
 """Manifest rows -> training examples -> batches of similar length. The one place where augmentation is applied."""
 
-from collections import Counter, defaultdict
+import copy
+import functools
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from recog import archive, batching, image, text
 from recog import augment as augmentation
 from recog import frontend as frontends
-from recog import image, text
 from recog.alphabet import Alphabet
 from recog.audio import SpeechFrontend
-from recog.augment import HandwritingAugment, SpeechAugment
-from recog.errors import ConfigError, TrainingError
+from recog.augment import HandwritingAugment, SpeechAugment, passage
+from recog.augment.line import Motion
+from recog.augment.passage import Partners, Placed, Run
+from recog.batching import DataConfig, cut
+from recog.errors import ConfigError, ManifestError, RecogError, TrainingError
 from recog.frontend import Decoded, Frontend
 from recog.manifest import Row
+from recog.store import Store
 
-
-@dataclass(frozen=True)
-class DataConfig:
-    """Which rows an epoch holds and how they are batched."""
-
-    # Padded frames (before the network's shortening) in a batch.
-    batch_frames: int = 20000
-    # The same for the first `early_epochs`: many small steps while everything is still to be learnt.
-    early_batch_frames: int = 9000
-    early_epochs: int = 0
-    # The first epoch goes from short to long samples (Amodei 2016, "SortaGrad").
-    short_first: bool = True
-    # Times a row of a source is seen in an epoch, on average; 1 for sources not named.
-    weights: dict[str, float] = field(default_factory=dict)
-    # Rows with one and the same text that an epoch may hold, drawn anew each epoch; 0: no limit.
-    copies: int = 0
-    # Characters rarer than this in the training text are left out of the alphabet, and their rows out of training.
-    rare: int = 1
-    # Decoded samples are kept in memory up to this many gigabytes.
-    memory_gigabytes: float = 6.0
-
-    def __post_init__(self) -> None:
-        if min(self.batch_frames, self.early_batch_frames) < 1:
-            raise ConfigError("data: batch_frames and early_batch_frames must be at least 1")
-        if min(self.early_epochs, self.copies, self.rare, self.memory_gigabytes, *self.weights.values(), 0) < 0:
-            raise ConfigError("data: early_epochs, copies, rare, memory_gigabytes and weights must not be below 0")
+__all__ = ["DataConfig", "Draw", "Example", "Samples", "cut", "examples", "length"]
 
 
 @dataclass(frozen=True)
@@ -58,8 +39,26 @@ class Example:
     target: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Draw:
+    """What is drawn first for an example: all that decides what it says and how long it is."""
+
+    index: int
+    # About how many frames it has.
+    length: int
+    # Yields all further draws.
+    random: np.random.Generator
+    # The row that follows it, or the part of it that is left.
+    partner: int | None = None
+    run: Run | None = None
+    # Speech: the speaker's analysis settings and the speed in percent. Handwriting: slant, rotation and size.
+    voice: SpeechFrontend | None = None
+    speed: int = 100
+    motion: Motion | None = None
+
+
 class Samples:
-    """Rows that can be trained on: encoded texts, decoded samples kept in memory, features made afresh each time."""
+    """Rows that can be trained on: encoded texts, decoded samples kept, features made afresh each time."""
 
     def __init__(
         self,
@@ -68,16 +67,17 @@ class Samples:
         frontend: Frontend,
         text_rule: str,
         augment: SpeechAugment | HandwritingAugment | None = None,
-        memory_gigabytes: float = 6.0,
+        config: DataConfig | None = None,
     ) -> None:
-        self.alphabet, self.frontend, self.augment = alphabet, frontend, augment
+        self.alphabet, self.frontend, self.augment, self.config = alphabet, frontend, augment, config or DataConfig()
         self.rows: list[Row] = []
         self.targets: list[tuple[int, ...]] = []
         # Why rows were left out -> how many.
         self.left_out: Counter[str] = Counter()
         known = set(alphabet.symbols)
+        self._spell = text.rule(text_rule)
         for row in rows:
-            spelled = text.rule(text_rule)(row.text)
+            spelled = self._spell(row.text)
             if not spelled:
                 self.left_out["empty text"] += 1
             elif not known.issuperset(spelled):
@@ -87,68 +87,142 @@ class Samples:
                 self.targets.append(tuple(alphabet.encode(spelled)))
         if not self.rows:
             raise TrainingError(f"none of {len(rows)} rows can be trained on: {dict(self.left_out)}")
-        self._memory = memory_gigabytes * 1e9
-        self._kept: dict[int, NDArray[np.int16] | NDArray[np.uint8]] = {}
+        self.store = Store(self.rows, frontend, self.config)
         self.lengths = [length(row, frontend) for row in self.rows]
+        self._partners, self._words = self._passages()
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def example(self, index: int, epoch: int, seed: int) -> Example:
-        """The sample as epoch `epoch` sees it: the same for the same three numbers, whatever came before."""
-        random = np.random.default_rng([seed, epoch, index])
-        decoded, frontend, augment = self._decoded(index), self.frontend, self.augment
-        if isinstance(augment, SpeechAugment) and isinstance(frontend, SpeechFrontend):
-            frontend = augmentation.vary_voice(frontend, augment, random)
-        elif isinstance(augment, HandwritingAugment) and isinstance(decoded, Image.Image):
-            decoded = augmentation.vary_line(decoded, augment, random)
-        features = frontends.features(decoded, frontend)
-        if augment is not None:
-            features = augmentation.mask(features, augment.masking, epoch, random)
-        return Example(self.rows[index].id, features, self.targets[index])
-
-    def _decoded(self, index: int) -> Decoded:
-        kept = self._kept.get(index)
-        if kept is None:
-            decoded = frontends.decode(self.rows[index].path, self.frontend)
-            kept = (
-                np.asarray(decoded)
-                if isinstance(decoded, Image.Image)
-                else np.round(decoded * 32767).clip(-32768, 32767).astype(np.int16)
+    def _passages(self) -> tuple[Partners | None, dict[int, list[Placed]]]:
+        """Who may be joined with whom, and the words of the rows that may be cut."""
+        asked = self.augment.passage if self.augment is not None else passage.Passage()
+        if (asked.join or asked.split) and " " not in self.alphabet.symbols:
+            raise ConfigError(
+                "augment.passage joins and cuts at spaces, and the alphabet has none; set join and split to 0"
             )
-            self._memory -= kept.nbytes
-            if self._memory > 0:
-                self._kept[index] = kept
-        return Image.fromarray(kept) if kept.dtype == np.uint8 else kept.astype(np.float32) / np.float32(32767)
+        words: dict[int, list[Placed]] = {}
+        for index, row in enumerate(self.rows if asked.split else []):
+            if "words" in row.fields:
+                words[index] = passage.placed_words(row.fields["words"], f"row {row.id}")
+                said = self._spell(" ".join(word.text for word in words[index]))
+                if said != self._spell(row.text):
+                    raise ManifestError(f"row {row.id}: its words say {said!r}, its text {self._spell(row.text)!r}")
+        owners = [row.fields.get("speaker") or row.fields.get("writer") for row in self.rows]
+        names = [None if owner is None else str(owner) for owner in owners]
+        return Partners(names, self.lengths) if asked.join else None, words
+
+    def share(self, worker: int, workers: int) -> "Samples":
+        """The same samples with nothing in memory yet, for one of so many workers."""
+        other = copy.copy(self)
+        other.store = Store(self.rows, self.frontend, self.config, worker, workers)
+        return other
+
+    def example(self, item: int, epoch: int, seed: int) -> Example:
+        """The sample as epoch `epoch` sees it: the same for the same three numbers, whatever came before.
+
+        An item is a row's index, plus the number of rows for each time that the epoch has already had it.
+        """
+        try:
+            drawn = self.draw(item, epoch, seed)
+            decoded = self._joined_or_cut(drawn)
+            other = functools.partial(self._other, drawn.random)
+            frontend, augment = drawn.voice or self.frontend, self.augment
+            if isinstance(augment, SpeechAugment) and isinstance(decoded, np.ndarray):
+                decoded = augmentation.play_at(decoded, drawn.speed)
+                decoded = augmentation.vary_sound(decoded, self.rate_hz, augment, drawn.random, other)
+            elif isinstance(augment, HandwritingAugment) and isinstance(decoded, Image.Image):
+                decoded = augmentation.vary_line(decoded, augment, drawn.random, other, drawn.motion)
+            features = frontends.features(decoded, frontend)
+        except RecogError as error:
+            row = self.rows[item % len(self)]
+            if row.id in str(error):
+                raise
+            raise type(error)(f"row {row.id}: {error}") from error
+        if augment is not None:
+            features = augmentation.mask(features, augment.masking, epoch, drawn.random)
+        return Example(self.rows[drawn.index].id, features, self._target(drawn))
+
+    @property
+    def rate_hz(self) -> int:
+        """The rate of the waveforms; only speech has one."""
+        return self.frontend.rate_hz if isinstance(self.frontend, SpeechFrontend) else 0
+
+    def draw(self, item: int, epoch: int, seed: int) -> Draw:
+        """The first draws for an example; costs some microseconds, and nothing is decoded."""
+        repeat, index = divmod(item, len(self))
+        random = np.random.default_rng([seed, epoch, index, *([repeat] if repeat else [])])
+        frames, augment = float(self.lengths[index]), self.augment
+        if augment is None:
+            return Draw(index, self.lengths[index], random)
+        partner, run = None, None
+        if self._partners and random.random() < augment.passage.join:
+            partner = self._partners.draw(index, random)
+            frames += 0 if partner is None else self.lengths[partner]
+        if index in self._words and partner is None and random.random() < augment.passage.split:
+            run = passage.draw_run(self._words[index], random)
+            frames *= min(1.0, passage.share(self._words[index], run))
+        if isinstance(augment, SpeechAugment) and isinstance(self.frontend, SpeechFrontend):
+            voice = augmentation.vary_voice(self.frontend, augment, random)
+            speed = augmentation.draw_speed(augment.speed, random)
+            frames *= self.frontend.hop_seconds / voice.hop_seconds * 100 / speed
+            return Draw(index, max(1, round(frames)), random, partner, run, voice, speed)
+        assert isinstance(augment, HandwritingAugment) and not isinstance(self.frontend, SpeechFrontend)
+        motion = augmentation.draw_motion(augment, random)
+        width = motion.width(max(1, round(frames)), self.frontend.height_px)
+        return Draw(index, width, random, partner, run, motion=motion)
+
+    def _target(self, drawn: Draw) -> tuple[int, ...]:
+        if drawn.run is not None:
+            return tuple(self.alphabet.encode(self._spell(drawn.run.text)))
+        if drawn.partner is not None:
+            return (*self.targets[drawn.index], *self.alphabet.encode(" "), *self.targets[drawn.partner])
+        return self.targets[drawn.index]
+
+    def _joined_or_cut(self, drawn: Draw) -> Decoded:
+        """The decoded sample of a draw."""
+        decoded = self.store.decoded(drawn.index)
+        if drawn.run is not None:
+            if isinstance(decoded, np.ndarray):
+                return passage.cut_sound(decoded, drawn.run, self.rate_hz)
+            _, height = image.upright_size(self.rows[drawn.index].path)
+            return passage.cut_line(decoded, drawn.run, decoded.height / height)
+        if drawn.partner is not None:
+            second = self.store.decoded(drawn.partner)
+            if isinstance(decoded, np.ndarray) and isinstance(second, np.ndarray):
+                return passage.join_sound(decoded, second, self.rate_hz, drawn.random)
+            assert isinstance(decoded, Image.Image) and isinstance(second, Image.Image)
+            return passage.join_line(decoded, second, drawn.random)
+        return decoded
+
+    def _other(self, random: np.random.Generator) -> Any:
+        """Another row as it was recorded, for what is heard or seen beside the one at hand."""
+        return self.store.decoded(int(random.integers(len(self))))
 
     def epoch(self, number: int, seed: int, config: DataConfig) -> list[list[int]]:
-        """The batches of an epoch, as indices: similar lengths together, otherwise in random order."""
+        """The batches of an epoch, as items: similar lengths together, otherwise in random order."""
         random = np.random.default_rng([seed, number])
-        chosen = self._choose(config, random)
-        noise = random.normal(0, 0.04, len(chosen))  # mixes neighbours in length, so that batches differ every epoch
-        order = sorted(range(len(chosen)), key=lambda k: self.lengths[chosen[k]] * (1 + noise[k]))
+        sources = [str(row.fields.get("source")) for row in self.rows]
+        items = batching.choose(sources, self.targets, config, random)
         frames = config.early_batch_frames if number < config.early_epochs else config.batch_frames
-        batches = cut([chosen[k] for k in order], self.lengths, frames)
-        if not (number == 0 and config.short_first):
-            random.shuffle(batches)
+        shuffle = not (number == 0 and config.short_first)
+        batches: list[list[int]] = []
+        for group in self._groups(items, config.shards_at_once, random):
+            lengths = [self.draw(item, number, seed).length for item in group]
+            batches += batching.batched(group, lengths, frames, shuffle, random)
         return batches
 
-    def _choose(self, config: DataConfig, random: np.random.Generator) -> list[int]:
-        unknown = set(config.weights) - {str(row.fields.get("source")) for row in self.rows}
-        if unknown:
-            raise ConfigError(f"data.weights names {sorted(unknown)}, which no training row has as its source")
-        weights = np.array([config.weights.get(str(row.fields.get("source")), 1.0) for row in self.rows])
-        times = np.floor(weights + random.random(len(weights))).astype(int)
-        if config.copies:
-            same: dict[tuple[int, ...], list[int]] = defaultdict(list)
-            for index, target in enumerate(self.targets):
-                same[target].append(index)
-            for indices in same.values():
-                if len(indices) > config.copies:
-                    times[random.permutation(indices)[config.copies :]] = 0
-        if not times.any():
-            raise ConfigError("data.weights leave no row to train on")
-        return np.repeat(np.arange(len(times)), times).tolist()
+    def _groups(self, items: list[int], shards_at_once: int, random: np.random.Generator) -> list[list[int]]:
+        """All items, or those of a few tar files at a time; rows outside of any tar are one more."""
+        if not shards_at_once:
+            return [items]
+        found: dict[str, list[int]] = {}
+        for item in items:
+            place = archive.place(self.rows[item % len(self)].path)
+            found.setdefault(str(place.tar) if place else "", []).append(item)
+        names = random.permutation(sorted(found)).tolist()
+        starts = range(0, len(names), shards_at_once)
+        return [[item for name in names[start : start + shards_at_once] for item in found[name]] for start in starts]
 
 
 def length(row: Row, frontend: Frontend) -> int:
@@ -162,19 +236,6 @@ def length(row: Row, frontend: Frontend) -> int:
     return max(1, round(width * frontend.height_px / height))
 
 
-def cut(order: Sequence[int], lengths: Sequence[int], frames: int) -> list[list[int]]:
-    """Indices in the given order, cut into runs whose padded size (count x longest) stays within `frames`."""
-    batches: list[list[int]] = []
-    longest = 0
-    for index in order:
-        longest = max(longest, lengths[index])
-        if not batches or longest * (len(batches[-1]) + 1) > frames:
-            batches.append([])
-            longest = lengths[index]
-        batches[-1].append(index)
-    return batches
-
-
 def examples(samples: Samples, batch: Sequence[int], epoch: int, seed: int) -> Iterator[Example]:
     """The examples of one batch."""
-    return (samples.example(index, epoch, seed) for index in batch)
+    return (samples.example(item, epoch, seed) for item in batch)

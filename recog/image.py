@@ -9,6 +9,7 @@ import torch
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from recog import archive
 from recog.errors import ConfigError, InputError
 
 
@@ -38,6 +39,7 @@ def read(source: str | Path | bytes, limit_megapixels: float = 150.0) -> Image.I
     before its pixels are decoded.
     """
     name = "the uploaded data" if isinstance(source, bytes) else str(source)
+    source = archive.resolve(source)
     if isinstance(source, bytes) and not source:
         raise InputError(f"{name} is empty (0 bytes); expected an image")
     if not isinstance(source, bytes):
@@ -84,7 +86,7 @@ def grey(picture: Image.Image) -> Image.Image:
 def upright_size(path: Path) -> tuple[int, int]:
     """Width and height in pixels that `read` would give, from the header alone."""
     try:
-        with _open(path) as picture:
+        with _open(archive.resolve(path)) as picture:
             width, height = picture.size
             turned = picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

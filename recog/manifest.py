@@ -3,6 +3,11 @@
     {"audio": "a/b.opus", "text": "HELLO", "duration": 1.2, "speaker": "s1", "language": "en", "source": "x", "part": "tune"}
 
 `audio` or `image` is a path, absolute or relative to the manifest's folder. Keys that recog does not know are kept.
+A path may run into an uncompressed tar file as if that were a folder: "shards/train-03.tar/a/b.opus". The recording is
+then read in place; nothing is unpacked.
+
+Where `words` tells where the words stand, training may cut a row at them: as transcripts do, in seconds for sound,
+{"text": "hello", "start": 0.1, "end": 0.4}, and in pixels of the picture for writing, {"text": "hello", "box": [left, top, right, bottom]}.
 """
 
 import json

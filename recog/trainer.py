@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from recog import checkpoint, data
+from recog import checkpoint
 from recog.checkpoint import Bundle
 from recog.ctc.align import required_frames
 from recog.data import DataConfig, Example, Samples
@@ -19,6 +19,7 @@ from recog.errors import ConfigError, TrainingError
 from recog.evaluation import Evaluation, Pair, Scores, evaluate
 from recog.manifest import Row
 from recog.models.average import Average
+from recog.reading import Reader
 from recog.recognizer import DecodingOptions, Recognizer
 from recog.runlog import RunLog
 from recog.training import best, parallel
@@ -76,13 +77,17 @@ def fit(
         state.save()  # a folder that cannot be written is found out now, and --resume works from here on
     if peers.first:
         best.tidy(folder, state.kept)
-    log = RunLog(folder / ("log.jsonl" if peers.first else f"log-{peers.rank}.jsonl"), config.log_every, bundle)
-    with deterministic(config.deterministic), StopRequest() as stop, state.rescued(peers.first):
+    written = ("log.jsonl", config.tensorboard) if peers.first else (f"log-{peers.rank}.jsonl", "no")
+    log = RunLog(folder / written[0], config.log_every, bundle, written[1])
+    reading, guard = Reader(samples, batching.workers), deterministic(config.deterministic)
+    with guard, StopRequest() as stop, state.rescued(peers.first), reading as reader:
         for epoch in range(state.epoch, config.epochs):
             if state.kept and over(epoch, peers.same(state.minutes), state, config):
                 break
             batches = samples.epoch(epoch, config.seed, batching)
             each = config.accumulate * peers.size
+            own = [peers.share(batches, start, config.accumulate) for start in range(state.batch, len(batches), each)]
+            coming = reader.batches([batch for some in own for batch in some], epoch, config.seed)
             for start in range(state.batch, len(batches), each):
                 done = progress(epoch + start / len(batches), peers.same(state.minutes), config)
                 if done >= 1:
@@ -93,10 +98,8 @@ def fit(
                 network.train()
                 network.hold(config.freeze_layers if state.updates < config.freeze_steps else None)
                 seeded(config.seed, epoch, start, peers.rank)
-                mine = [
-                    fitting(data.examples(samples, batch, epoch, config.seed), bundle, log)
-                    for batch in peers.share(batches, start, config.accumulate)
-                ]
+                with log.waiting():
+                    mine = [fitting(next(coming), bundle, log) for _ in peers.share(batches, start, config.accumulate)]
                 update = gradient(bundle, mine, config, peers, state.updates)
                 if update is None:
                     continue  # none of the samples can be learnt

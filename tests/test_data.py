@@ -88,7 +88,7 @@ def test_weights_are_the_mean_number_of_times_a_row_is_seen(tmp_path: Path) -> N
     config = DataConfig(weights={"rare": 0.25, "often": 2.0})
     seen: Counter[int] = Counter()
     for number in range(400):
-        seen.update(index for batch in samples.epoch(number, 1, config) for index in batch)
+        seen.update(item % len(samples) for batch in samples.epoch(number, 1, config) for item in batch)
     for index in range(4):
         assert seen[index] / 400 == pytest.approx(0.25, abs=0.08)
     assert [seen[index] for index in (4, 5, 6, 7)] == [800, 800, 800, 400]
@@ -137,7 +137,7 @@ def test_an_example_depends_on_seed_epoch_and_index_alone(
     tmp_path: Path, kind: Frontend, augment: SpeechAugment | HandwritingAugment
 ) -> None:
     one, other = samples_of(tmp_path, kind=kind, augment=augment), samples_of(tmp_path, kind=kind, augment=augment)
-    other._memory = 0  # keeps nothing: decodes anew each time
+    other.store._left = 0  # keeps nothing: decodes anew each time
     for index in (5, 0, 5):
         other.example(index, 7, 7)  # whatever came before
     for epoch, seed in ((0, 1), (1, 1), (0, 2)):

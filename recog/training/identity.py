@@ -14,7 +14,8 @@ from recog.training.settings import FitConfig
 # How long and how loudly a run goes on may be decided anew; all else decides what its weights are.
 FREE = {
     *("fit.epochs", "fit.minutes", "fit.peak_rate", "fit.stop_after", "fit.keep_best"),
-    *("fit.log_every", "fit.save_minutes", "fit.patience_bad", "data.memory_gigabytes"),
+    *("fit.log_every", "fit.tensorboard", "fit.save_minutes", "fit.patience_bad"),
+    *("data.workers", "data.memory_gigabytes", "data.cache", "data.cache_gigabytes"),
 }
 
 

@@ -1,0 +1,134 @@
+"""Which words an example holds: two rows of one speaker or writer joined, or a row cut where its words part."""
+
+import bisect
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from recog.audio import Waveform
+from recog.errors import ConfigError, ManifestError
+
+
+@dataclass(frozen=True)
+class Passage:
+    """How often rows are joined and cut."""
+
+    # Chance that another row of the same speaker or writer follows, if both together are no longer than the longest row.
+    join: float = 0.0
+    # Chance that a row is cut down to a run of its words; only rows that tell where their words stand.
+    split: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.join <= 1 and 0 <= self.split <= 1):
+            raise ConfigError("augment.passage: join and split are chances; expected 0..1")
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A word and where it stands along the reading direction: seconds, or pixels of the picture."""
+
+    text: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """A part of a row: its words, and where to cut, as Placed."""
+
+    text: str
+    start: float
+    end: float
+
+
+def placed_words(words: Any, where: str) -> list[Placed]:
+    """What a manifest row says under `words`, in the form of transcripts. Refuses any other form, and words out of order."""
+    found: list[Placed] = []
+    for word in words if isinstance(words, list) else [None]:
+        told = word if isinstance(word, dict) else {}
+        place = told.get("box", [told.get("start"), 0, told.get("end"), 0])
+        sides: list[Any] = place if isinstance(place, list) and len(place) == 4 else [None]
+        numbers = all(isinstance(side, int | float) and not isinstance(side, bool) for side in sides)
+        if not (numbers and sides[0] < sides[2] and isinstance(told.get("text"), str)):
+            raise ManifestError(f"{where}: 'words' must be a list of objects with text, start and end, or text and box")
+        found.append(Placed(told["text"], float(sides[0]), float(sides[2])))
+    if any(later.start < earlier.start for earlier, later in itertools.pairwise(found)):
+        raise ManifestError(f"{where}: 'words' are not in reading order")
+    return found
+
+
+def draw_run(words: Sequence[Placed], random: np.random.Generator) -> Run:
+    """At least half of the words, from a drawn one on; cut in the middle of the gap to the next word outside."""
+    count = int(random.integers((len(words) + 1) // 2, len(words) + 1))
+    first = int(random.integers(0, len(words) - count + 1))
+    last = first + count - 1
+    start = 0.0 if first == 0 else (words[first - 1].end + words[first].start) / 2
+    end = float("inf") if last + 1 == len(words) else (words[last].end + words[last + 1].start) / 2
+    return Run(" ".join(word.text for word in words[first : last + 1]), start, end)
+
+
+def share(words: Sequence[Placed], run: Run) -> float:
+    """About what part of a row is left, in length."""
+    return max(0.0, min(run.end, words[-1].end) - run.start) / words[-1].end
+
+
+def cut_sound(waveform: Waveform, run: Run, rate_hz: int) -> Waveform:
+    """The samples of a run; never none."""
+    start = min(round(run.start * rate_hz), len(waveform) - 1)
+    end = len(waveform) if run.end == float("inf") else max(start + 1, round(run.end * rate_hz))
+    return waveform[start:end]
+
+
+def cut_line(line: Image.Image, run: Run, scale: float) -> Image.Image:
+    """The columns of a run, whose places are times `scale` in this picture; never none."""
+    start = min(round(run.start * scale), line.width - 1)
+    end = line.width if run.end == float("inf") else min(line.width, max(start + 1, round(run.end * scale)))
+    return line.crop((start, 0, end, line.height))
+
+
+def join_sound(first: Waveform, second: Waveform, rate_hz: int, random: np.random.Generator) -> Waveform:
+    """One after the other, with up to 0.3 s of near silence between, the second as loud as the first."""
+    powers = [float(np.dot(x, x)) / len(x) for x in (first, second)]
+    if min(powers) > 0:
+        second = np.clip(second * np.float32((powers[0] / powers[1]) ** 0.5), -1, 1)
+    pause = random.normal(0, 1e-4, int(random.integers(1, round(0.3 * rate_hz)))).astype(np.float32)
+    return np.concatenate([first, pause, second])
+
+
+def join_line(first: Image.Image, second: Image.Image, random: np.random.Generator) -> Image.Image:
+    """One line of writing beside the other, a word's gap between, the second brought to the paper of the first."""
+    gap = round(first.height * random.uniform(0.2, 0.5))
+    papers = [int(np.percentile(np.asarray(line), 70)) for line in (first, second)]
+    second = second.point([min(255, max(0, value + papers[0] - papers[1])) for value in range(256)])
+    joined = Image.new("L", (first.width + gap + second.width, first.height), papers[0])
+    joined.paste(first, (0, 0))
+    joined.paste(second, (first.width + gap, 0))
+    return joined
+
+
+class Partners:
+    """Rows of one speaker or writer, and how long they are: finds one that fits after another."""
+
+    def __init__(self, owners: Sequence[str | None], lengths: Sequence[int]) -> None:
+        self._owners, self._lengths = owners, lengths
+        self._longest = max(lengths)
+        self._of: dict[str, list[int]] = {}
+        for index in sorted(range(len(owners)), key=lambda index: lengths[index]):
+            owner = owners[index]
+            if owner is not None:
+                self._of.setdefault(owner, []).append(index)
+
+    def draw(self, index: int, random: np.random.Generator) -> int | None:
+        """Another row of the same owner such that both together are no longer than the longest row; None if there is none."""
+        owner = self._owners[index]
+        mine = self._of.get(owner, []) if owner is not None else []
+        room = 0.95 * self._longest - self._lengths[index]  # the gap needs a place too
+        fitting = bisect.bisect_right(mine, room, key=lambda other: self._lengths[other])
+        if not fitting:
+            return None
+        other = mine[int(random.integers(fitting))]
+        return None if other == index else other
