@@ -1,16 +1,22 @@
 """What a training run tells: one line for people on stderr and one JSON line in the run folder, every N updates."""
 
+import contextlib
 import json
 import math
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from recog import curves
 from recog.audio import SpeechFrontend
 from recog.checkpoint import Bundle
 from recog.evaluation import Scores
+from recog.events import Events
 from recog.metrics import Counts, total
 from recog.training.state import TrainState
 
@@ -26,8 +32,9 @@ class Update:
     # Share of frames whose likeliest symbol is blank.
     blank: float
     samples: int
-    # True input frames of the batch.
+    # True input frames of the batch, and all of them with padding (0: not known).
     frames: int
+    padded: int = 0
 
     @property
     def finite(self) -> bool:
@@ -36,15 +43,32 @@ class Update:
 
 
 class RunLog:
-    """Averages over the updates since the last line; left-out samples are named once and counted."""
+    """Averages over the updates since the last line; left-out samples are named once and counted.
 
-    def __init__(self, path: Path, every: int, bundle: Bundle) -> None:
-        self.path, self.every = path, every
+    Beside its file lie curves.png, drawn anew after each evaluation, and TensorBoard's events (`events`, see there).
+    """
+
+    def __init__(self, path: Path, every: int, bundle: Bundle, events: str = "no") -> None:
+        self.path, self.every, self._name = path, every, bundle.name
+        self._events = Events(path.parent, events)
+        if self._events.note:
+            print(self._events.note, file=sys.stderr)
         front = bundle.frontend
         self._hours_per_frame = front.hop_seconds / 3600 if isinstance(front, SpeechFrontend) else 0.0
         self._updates: list[Update] = []
+        # Seconds of the updates since the last line, evaluations and saving not included, and of waiting among them.
+        self._busy = self._waited = 0.0
         self._since = time.monotonic()
         self._left_out: set[str] = set()
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Around whatever fetches the next batch: the time within is time in which nothing is learnt."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._waited += time.monotonic() - began
 
     def left_out(self, name: str, frames: int, required: int) -> None:
         """A sample whose text is longer than its frames allow."""
@@ -55,14 +79,25 @@ class RunLog:
     def update(self, state: TrainState, update: Update, done: float, rate: float) -> None:
         """Takes in one update and, every N of them, prints a line. `done` is the share of the run, 0 to 1."""
         self._updates.append(update)
-        if len(self._updates) < self.every:
-            return
-        seconds = time.monotonic() - self._since
+        self._busy += time.monotonic() - self._since
+        self._since = time.monotonic()
+        if len(self._updates) >= self.every:
+            line = self._line(state, done, rate)
+            self._write(line)
+            print(told(line), file=sys.stderr, flush=True)
+            self._events.write(
+                state.updates, {f"train/{key}": line[key] for key in _SCALARS if line.get(key) is not None}
+            )
+            self._updates, self._busy, self._waited = [], 0.0, 0.0
+
+    def _line(self, state: TrainState, done: float, rate: float) -> dict[str, Any]:
+        seconds = max(self._busy, 1e-9)
         finite = [one for one in self._updates if one.finite]
         count = max(1, len(finite))
         frames, samples = sum(one.frames for one in self._updates), sum(one.samples for one in self._updates)
         amount = frames * self._hours_per_frame if self._hours_per_frame else samples
-        line: dict[str, Any] = {
+        padded = sum(one.padded for one in self._updates)
+        return {
             "update": state.updates,
             "epoch": state.epoch,
             "done": round(done, 4),
@@ -72,21 +107,15 @@ class RunLog:
             "rate": round(rate, 7),
             "per_hour": round(amount / seconds * 3600, 1),
             "unit": "hours of audio" if self._hours_per_frame else "lines",
+            # Shares: of the time that nothing was learnt for want of data, of a batch's frames that are padding, of the GPU.
+            "waiting": round(min(1.0, self._waited / seconds), 4),
+            "padding": round(1 - frames / padded, 4) if padded else None,
+            "device": device_share(),
             "minutes": round(state.minutes, 2),
             "minutes_left": round(state.minutes * (1 - done) / done, 1) if done > 0 else None,
             "bad": state.bad,
             "left_out": len(self._left_out),
         }
-        self._write(line)
-        print(
-            f"update {line['update']}  epoch {line['epoch']}  {100 * done:.1f} %  loss {line['loss']:.3f}  "
-            f"CER {100 * line['cer']:.1f} %  blank {100 * line['blank']:.0f} %  rate {rate:.2e}  "
-            f"{line['per_hour']:.0f} {line['unit']}/h  {line['minutes']:.1f} min, {'?' if line['minutes_left'] is None else line['minutes_left']} left",
-            file=sys.stderr,
-            flush=True,
-        )
-        self._updates = []
-        self._since = time.monotonic()
 
     def evaluation(self, state: TrainState, epoch: int, scores: Scores) -> None:
         """The dev scores at the end of an epoch."""
@@ -105,8 +134,36 @@ class RunLog:
             file=sys.stderr,
             flush=True,
         )
+        self._events.write(state.updates, {"dev/cer": cer, "dev/wer": wer})
+        curves.draw(self.path, self._name)
         self._since = time.monotonic()
 
     def _write(self, record: dict[str, Any]) -> None:
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
+
+
+_SCALARS = ("loss", "cer", "blank", "rate", "per_hour", "waiting", "padding", "device")
+
+
+def told(line: dict[str, Any]) -> str:
+    """A log line for people."""
+    left = "?" if line["minutes_left"] is None else line["minutes_left"]
+    shares = [f"waiting {100 * line['waiting']:.0f} %"]
+    shares += [f"padding {100 * line['padding']:.0f} %"] if line["padding"] is not None else []
+    shares += [f"GPU {100 * line['device']:.0f} %"] if line["device"] is not None else []
+    return (
+        f"update {line['update']}  epoch {line['epoch']}  {100 * line['done']:.1f} %  loss {line['loss']:.3f}  "
+        f"CER {100 * line['cer']:.1f} %  blank {100 * line['blank']:.0f} %  rate {line['rate']:.2e}  "
+        f"{line['per_hour']:.0f} {line['unit']}/h  {'  '.join(shares)}  {line['minutes']:.1f} min, {left} left"
+    )
+
+
+def device_share() -> float | None:
+    """Share of the last second or so in which the GPU computed; None without one, or where its driver does not tell."""
+    if not torch.cuda.is_available():
+        return None
+    try:
+        return torch.cuda.utilization() / 100
+    except (ImportError, RuntimeError, OSError):  # nvidia-ml-py is not installed, or speaks another driver's language
+        return None

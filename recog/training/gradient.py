@@ -40,13 +40,16 @@ class Tally:
     deletions: float = 0.0
     insertions: float = 0.0
     characters: float = 0.0
+    # Input frames with padding.
+    padded: float = 0.0
 
     def update(self, finite: bool) -> Update:
         """As the log takes it in."""
         if not finite:
-            return Update(math.inf, Counts(), 0.0, int(self.samples), int(self.frames))
+            return Update(math.inf, Counts(), 0.0, int(self.samples), int(self.frames), int(self.padded))
         seen = Counts(int(self.substitutions), int(self.deletions), int(self.insertions), int(self.characters))
-        return Update(self.loss / self.labels, seen, self.blanks / self.steps, int(self.samples), int(self.frames))
+        counted = int(self.samples), int(self.frames), int(self.padded)
+        return Update(self.loss / self.labels, seen, self.blanks / self.steps, *counted)
 
 
 def gradient(
@@ -100,6 +103,7 @@ def _backward(bundle: Bundle, examples: Sequence[Example], config: FitConfig, de
         deletions=seen.deletions,
         insertions=seen.insertions,
         characters=seen.units,
+        padded=x.shape[0] * x.shape[1],
     )
 
 

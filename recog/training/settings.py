@@ -59,6 +59,8 @@ class FitConfig:
     dev_rows: int = 400
     # Seed of everything random.
     seed: int = 1
+    # TensorBoard's event files in the run folder: "auto" (where it is installed), "yes" (refuse to start without) or "no".
+    tensorboard: str = "auto"
     # Updates between two log lines, and minutes between two saved states.
     log_every: int = 50
     save_minutes: float = 10.0
