@@ -63,8 +63,7 @@ def judge(recognitions: Sequence[Recognition], references: Sequence[str], text_r
 
 def modes(bundle: Bundle) -> tuple[str, ...]:
     """The ways in which a bundle can decode."""
-    models = bundle.language is not None and (bundle.language.word_model or bundle.language.character_model)
-    return MODES if models else MODES[:2]
+    return MODES if bundle.language is not None and bundle.language.speaks else MODES[:2]
 
 
 def calibrate(

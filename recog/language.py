@@ -1,6 +1,8 @@
 """The language side of a bundle: n-gram models and decoder weights, in files of their own beside the network.
 
     words.lm, characters.lm   compact n-gram models (recog.lm.binary), either or both
+    lexicon.txt               words that are known (recog.lm.wordlist), instead of the word model's vocabulary; with
+                              weights and no words.lm, these are the word model
     decoder.json              beam and weights, tuned for this network with these models; how its confidences are
                               calibrated ("confidences") and its words placed ("timing"), where that was tuned too
 
@@ -8,7 +10,7 @@ Each file changes alone: another language model needs no other network.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +20,12 @@ from recog.ctc.calibration import MODES, Calibration
 from recog.ctc.options import DecoderOptions
 from recog.ctc.timing import Timing
 from recog.errors import CheckpointError, ConfigError
-from recog.lm import binary
+from recog.lm import binary, wordlist
+from recog.lm.lexicon import Lexicon
 from recog.lm.ngram import NgramModel
+from recog.lm.wordlist import WordList
 
-WORDS, CHARACTERS, DECODER = "words.lm", "characters.lm", "decoder.json"
+WORDS, CHARACTERS, LEXICON, DECODER = "words.lm", "characters.lm", "lexicon.txt", "decoder.json"
 
 
 @dataclass(frozen=True)
@@ -35,13 +39,27 @@ class Language:
     confidences: Mapping[str, Calibration] = field(default_factory=dict)
     # None: words are placed by the defaults of recog.ctc.timing.
     timing: Timing | None = None
+    # The words that are known; None: the word model's vocabulary.
+    word_list: WordList | None = None
+
+    def lexicon(self, symbols: Sequence[str]) -> Lexicon | None:
+        """What a decoder over these symbols is to take as lexicon; None leaves it the word model's vocabulary."""
+        return None if self.word_list is None else self.word_list.lexicon(symbols)
+
+    @property
+    def speaks(self) -> bool:
+        """Whether a model or a list of words has a say in what is read."""
+        return any(part is not None for part in (self.word_model, self.character_model, self.word_list))
 
 
 def load(folder: Path) -> Language | None:
     """The language side of the bundle in `folder`; None where it has none. Models are mapped, not read."""
     models = {name: binary.load(folder / name) if (folder / name).is_file() else None for name in (WORDS, CHARACTERS)}
-    if not any(models.values()) and not (folder / DECODER).is_file():
+    word_list = wordlist.read(folder / LEXICON) if (folder / LEXICON).is_file() else None
+    if not any(models.values()) and word_list is None and not (folder / DECODER).is_file():
         return None
+    if models[WORDS] is None and word_list is not None:
+        models[WORDS] = word_list.model
     try:
         settings = _read(folder / DECODER)
         calibrations = settings.pop("confidences", {})
@@ -56,7 +74,7 @@ def load(folder: Path) -> Language | None:
         raise CheckpointError(
             f"{folder / DECODER} is damaged ({error}); tune the decoder again or delete the file"
         ) from error
-    return Language(models[WORDS], models[CHARACTERS], options, confidences, timing)
+    return Language(models[WORDS], models[CHARACTERS], options, confidences, timing, word_list)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -83,6 +101,9 @@ def save_settings(folder: Path, language: Language) -> None:
 def save(folder: Path, language: Language) -> None:
     """Writes the language side into a bundle's folder; models it lacks are left as they are."""
     for name, model in ((WORDS, language.word_model), (CHARACTERS, language.character_model)):
-        if model is not None:
+        # The model that a list's weights make is in the list.
+        if model is not None and (language.word_list is None or model is not language.word_list.model):
             binary.save(model, folder / name)
+    if language.word_list is not None:
+        wordlist.write(folder / LEXICON, language.word_list)
     save_settings(folder, language)

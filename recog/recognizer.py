@@ -73,13 +73,14 @@ class Recognizer:
             settings,
             language.word_model if language else None,
             language.character_model if language else None,
+            language.lexicon(self.bundle.alphabet.symbols) if language else None,
         )
 
     @property
     def mode(self) -> str:
         """The way of decoding, one of recog.ctc.calibration.MODES."""
         language = self.bundle.language
-        models = language is not None and (language.word_model or language.character_model)
+        models = language is not None and language.speaks
         if self.decoder is None:
             return "greedy"
         return "language" if models and self.options.language else "beam"
