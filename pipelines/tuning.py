@@ -159,8 +159,12 @@ def _weights(
         return tried[options]
 
     current = attempt(bundle.language.options)
-    grid = (WORD_GRID if bundle.language.word_model else {}) | (
-        CHARACTER_GRID if bundle.language.character_model else {}
+    # A list of words without a model: nothing that alpha could weigh.
+    listed = {name: values for name, values in WORD_GRID.items() if name != "alpha"}
+    grid = (
+        (WORD_GRID if bundle.language.word_model else {})
+        | (listed if bundle.language.word_list and not bundle.language.word_model else {})
+        | (CHARACTER_GRID if bundle.language.character_model else {})
     )
     for _ in range(2):
         for name, values in grid.items():
@@ -213,6 +217,7 @@ def _trial(
         options,
         models.word_model if models else None,
         models.character_model if models else None,
+        models.lexicon(bundle.alphabet.symbols) if models else None,
     )
     texts = [bundle.alphabet.decode(best[0].labels) for best in decoder.decode_many(matrices)]
     return _count(options, bundle, texts, references)
