@@ -7,11 +7,11 @@ from conftest import SPOKEN_TEXTS, TINY_HANDWRITING, TINY_NETWORK, TINY_SPEECH, 
 
 from pipelines import training
 from pipelines.training import HandwritingTraining, SpeechTraining, train
-from recog import checkpoint, evaluation, manifest
+from recog import checkpoint, evaluation, manifest, trainer
 from recog.data import DataConfig
-from recog.errors import CheckpointError, ConfigError, ManifestError
+from recog.errors import AlphabetError, CheckpointError, ConfigError, ManifestError, TrainingError
 from recog.recognizer import DecodingOptions, Recognizer
-from recog.trainer import FitConfig
+from recog.training.settings import FitConfig
 
 FIT = FitConfig(epochs=2, peak_rate=1e-2, warmup_steps=2, average=0.5, precision="fp32", log_every=1, save_minutes=1e9)
 SPEECH = SpeechTraining(
@@ -40,7 +40,9 @@ def test_a_manifest_becomes_a_bundle_that_stands_alone(tmp_path: Path, kind: str
     assert found.scores() == fitted.best
     assert not found.failures
     assert json.loads((tmp_path / "run" / "settings.json").read_text()) == json.loads(json.dumps(asdict(settings)))
-    assert f"# {settings.name}" in (tmp_path / "run" / "best" / "card.md").read_text()
+    card = (tmp_path / "run" / "best" / "card.md").read_text()
+    assert f"# {settings.name}" in card
+    assert (tmp_path / "run" / "card.md").read_text() == card
     assert bundle.provenance["rows"] == bundle.provenance["dev_rows"] == 8
     assert bundle.provenance["seed"] == 1
 
@@ -99,6 +101,46 @@ def test_a_training_may_start_from_a_bundle(tmp_path: Path, spoken: Path, traine
         train(other, spoken, spoken, tmp_path / "other", init_from=trained_speech_bundle)
     with pytest.raises(ConfigError, match="give one of them"):
         train(settings, spoken, spoken, tmp_path / "run", resume=True, init_from=trained_speech_bundle)
+
+
+def test_a_bundle_learns_new_symbols_and_is_resumed_with_them(tmp_path: Path, trained_speech_bundle: Path) -> None:
+    texts = [text.replace("d", "e") for text in SPOKEN_TEXTS]  # the same sounds, another spelling
+    rows = write_rows(tmp_path / "speech", TINY_SPEECH, SPOKEN_TEXTS)
+    lines = [json.loads(line) for line in rows.read_text().splitlines()]
+    manifest.write(rows, [{**line, "text": text} for line, text in zip(lines, texts, strict=True)])
+    settings = replace(SPEECH, fit=replace(FIT, epochs=1))
+    with pytest.raises(AlphabetError, match=r"1 symbols that bundle tiny cannot write: U\+0065 'e' 8 times;"):
+        train(settings, rows, rows, tmp_path / "fail", init_from=trained_speech_bundle)
+    assert sum(text.count("e") for text in texts) == 8
+    for policy, symbols in (("union", " abcde"), ("new", " abce")):
+        fitted = train(settings, rows, rows, tmp_path / policy, init_from=trained_speech_bundle, alphabet=policy)
+        assert "".join(fitted.bundle.alphabet.symbols) == symbols
+        assert fitted.bundle.provenance["init_from"]["dev"]["cer"] == 0
+    # The state knows where the run began; the rows alone would give another alphabet.
+    again = train(replace(settings, fit=FIT), rows, rows, tmp_path / "union", resume=True)
+    assert again.bundle.alphabet.symbols == tuple(" abcde")
+    assert again.epochs == 2
+    assert checkpoint.load(tmp_path / "union" / "kept" / "epoch-0001").provenance["init_from"]["dev"]["cer"] == 0
+
+
+def test_a_run_that_got_nowhere_is_begun_anew(tmp_path: Path, spoken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    settings = replace(SPEECH, fit=replace(FIT, epochs=1))
+    with monkeypatch.context() as patch, pytest.raises(TrainingError, match="the state of update 0 is saved"):
+        patch.setattr(trainer, "gradient", fail)
+        train(settings, spoken, spoken, tmp_path / "run")
+    other = replace(settings, fit=replace(settings.fit, seed=2))
+    assert train(other, spoken, spoken, tmp_path / "run").bundle.provenance["seed"] == 2
+
+
+def test_torchrun_goes_on_after_a_crash(tmp_path: Path, spoken: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train(replace(SPEECH, fit=replace(FIT, epochs=1)), spoken, spoken, tmp_path / "run")
+    monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
+    assert train(SPEECH, spoken, spoken, tmp_path / "run").epochs == 2
+    # A crash before there was a state: the run begins.
+    assert train(replace(SPEECH, fit=replace(FIT, epochs=1)), spoken, spoken, tmp_path / "new").epochs == 1
 
 
 def test_the_wrong_kind_of_rows_is_refused(tmp_path: Path, spoken: Path) -> None:
