@@ -122,6 +122,8 @@ def tune(
     it is not tuned anew.
     """
     bundle = checkpoint.load(name_or_path)
+    if times_path and bundle.kind != "speech":
+        raise ConfigError(f"bundle {bundle.name} reads {bundle.kind}; word times are tuned for speech only")
     known = bundle.language or Language(None, None, DecoderOptions())
     chosen = manifest.read(manifest_path, part)
     words = manifest.read(times_path, part) if times_path else []
@@ -178,8 +180,7 @@ def _weights(
 
 def _times(bundle: Bundle, rows: Sequence[Row]) -> Timed:
     """Word times tuned on single spoken words joined to strings."""
-    if not isinstance(bundle.frontend, SpeechFrontend):
-        raise ConfigError(f"bundle {bundle.name} reads {bundle.kind}; word times are tuned for speech only")
+    assert isinstance(bundle.frontend, SpeechFrontend)
     recognizer = Recognizer(bundle, DecodingOptions(beam=0))
     clock = Clock(recognizer.shortening, bundle.frontend.hop_seconds)
     found = word_times.forced(bundle, word_times.hear(bundle, join(rows, bundle.frontend.rate_hz), recognizer))
