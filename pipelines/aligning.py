@@ -89,16 +89,16 @@ def cut_files(
             if not isinstance(aligner, SpeechAligner):
                 raise InputError(f"{path} is a picture; only recordings are cut into sentences")
             rows, missing = cut_sentences(aligner, path, text_of(path, text), folder, choice)
+            folder.mkdir(parents=True, exist_ok=True)
+            manifest.write(folder / "manifest.jsonl", kept := [*kept, *rows])
+            left_out += [{"recording": path.name, **asdict(one)} for one in missing]
+            manifest.write(folder / "left_out.jsonl", left_out)
         except OSError as error:
             yield Outcome(path, failure=f"{error.filename or folder} cannot be written: {error.strerror}")
             continue
         except RecogError as error:
             yield Outcome(path, failure=_told(path, error))
             continue
-        kept += rows
-        left_out += [{"recording": path.name, **asdict(one)} for one in missing]
-        manifest.write(folder / "manifest.jsonl", kept)
-        manifest.write(folder / "left_out.jsonl", left_out)
         minutes = sum(row["duration"] for row in rows) / 60
         notes = [f"{path}: left out: {one.text[:60]!r}: {one.reason}" for one in missing]
         told = (*notes[:TOLD], *([f"... {len(notes) - TOLD} more in left_out.jsonl"] if len(notes) > TOLD else []))

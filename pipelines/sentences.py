@@ -115,18 +115,19 @@ def choose(alignment: SpeechAlignment, options: CutOptions) -> tuple[list[Clip],
         for numbers in _parts(alignment, placed, options.longest_seconds):
             text = alignment.wording.text_of(numbers[0], numbers[-1] + 1)
             start, end = _extent(alignment, numbers)
-            if not options.shortest_seconds <= end - start <= options.longest_seconds:
-                limits = f"{options.shortest_seconds:g} to {options.longest_seconds:g} s"
-                reason = f"lasts {end - start:.1f} s, outside {limits}"
-                left_out.append(LeftOut(text, reason, sentence.confidence, sentence.heard))
-                continue
             # Half the pause belongs to the neighbour.
             before = ends[bisect_right(ends, start + _SAME) - 1] if ends[0] <= start + _SAME else 0.0
             at = bisect_left(starts, end - _SAME)
             after = starts[at] if at < len(starts) else 2 * alignment.duration - end
             left = min(options.margin_seconds, max(0.0, start - before) / (2 if before else 1))
             right = min(options.margin_seconds, max(0.0, after - end) / 2)
-            kept.append(Clip(text, start - left, end + right, sentence.confidence or 0.0))
+            clip = Clip(text, start - left, end + right, sentence.confidence or 0.0)
+            if options.shortest_seconds <= clip.end - clip.start <= options.longest_seconds + left + right:
+                kept.append(clip)
+            else:
+                limits = f"{options.shortest_seconds:g} to {options.longest_seconds:g} s"
+                reason = f"lasts {clip.end - clip.start:.1f} s, outside {limits}"
+                left_out.append(LeftOut(text, reason, sentence.confidence, sentence.heard))
     return kept, left_out
 
 

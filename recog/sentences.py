@@ -8,7 +8,7 @@ _END = re.compile(r"[.!?…]+[\"'’”»)\]]*(?=\s)|[。！？।]+[”」』�
 _PARAGRAPH = re.compile(r"\n[^\S\n]*\n\s*")
 # Words whose point ends no sentence: titles, initials, and what figures follow.
 _ABBREVIATION = re.compile(
-    r"(?:^|[\s(\"'“‘])(?:[^\W\d_]|Mr|Mrs|Ms|Dr|St|Messrs|Mme|Mlle|MM|Nos?|Esq|Capt|Col|Rev|Hon|Jr|Sr|Gen|Maj|Lt|Sgt|Prof"
+    r"(?<![\w'’])(?:[^\W\d_]|Mr|Mrs|Ms|Dr|St|Messrs|Mme|Mlle|MM|Nos?|Esq|Capt|Col|Rev|Hon|Jr|Sr|Gen|Maj|Lt|Sgt|Prof"
     r"|vol|chap|cf|vs|e\.g|i\.e|viz)\.$",
     re.IGNORECASE,
 )

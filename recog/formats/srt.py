@@ -44,7 +44,7 @@ def _cue(block: list[str], where: str) -> Timed:
             f"{where}: {block[0]!r} begins no cue; expected a number and then 00:00:01,000 --> 00:00:02,500"
         )
     start, end = (
-        3600 * int(hours) + 60 * int(minutes) + int(seconds) + int(thousandths) / 1000
+        (3_600_000 * int(hours) + 60_000 * int(minutes) + 1000 * int(seconds) + int(thousandths)) / 1000
         for hours, minutes, seconds, thousandths in (times.groups()[:4], times.groups()[4:])
     )
     return Timed("\n".join(line.rstrip() for line in block[at + 1 :]), start, end)
