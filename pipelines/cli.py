@@ -17,6 +17,7 @@ COMMANDS = {
     "prepare": "Turns a corpus into manifests.",
     "check": "Looks through manifests before a training: damaged files, impossible texts, leaks between splits.",
     "tune": "Puts language models into a bundle and tunes its decoder.",
+    "language": "Puts language models or a list of words into a bundle, takes them out, or tells what is there.",
     "pronounce": "Says words in phones: as a dictionary has them, or as a model trained from one would say them.",
     "app": "Starts the front end in the browser.",
     "test": "Runs lint, type check and tests of a checkout.",

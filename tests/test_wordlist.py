@@ -18,16 +18,18 @@ from recog.lm.wordlist import WordList
 
 def test_lines_weights_and_the_text_rule(tmp_path: Path) -> None:
     (tmp_path / "list.txt").write_text(
-        "\ufeffThornbury\t2\nwhale\r\n\n  ice cream \t0.5\nTHORNBURY\t3\n\u2014\nwhale\t1\n<unk>\n", encoding="utf-8"
+        "\ufeffThornbury\t2\nwhale\r\n\n  ice cream \t0.5\nTHORNBURY\t3\n\u2014\nR2D2\n\u00e9tude\t4\nwhale\t1\n<unk>\n",
+        encoding="utf-8",
     )
     raw = wordlist.read(tmp_path / "list.txt")
-    assert raw.words == ("Thornbury", "whale", "ice", "cream", "THORNBURY", "\u2014")
-    assert raw.weights is not None and raw.weights.tolist() == [2, 2, 0.5, 0.5, 3, 1]
+    assert raw.words == ("Thornbury", "whale", "ice", "cream", "THORNBURY", "\u2014", "R2D2", "\u00e9tude")
+    assert raw.weights is not None and raw.weights.tolist() == [2, 2, 0.5, 0.5, 3, 1, 1, 4]
     assert raw.left_out == ("<unk>",)
     spoken = wordlist.read(tmp_path / "list.txt", text.spoken)
-    assert spoken.words[:4] == ("thornbury", "whale", "ice", "cream")
-    assert spoken.weights is not None and spoken.weights[:4].tolist() == [5, 2, 0.5, 0.5]
-    assert "\u2014" in spoken.left_out
+    assert spoken.words == ("thornbury", "whale", "ice", "cream", "unk")
+    assert spoken.weights is not None and spoken.weights.tolist() == [5, 2, 0.5, 0.5, 1]
+    # Without figures or accented letters they would be other words.
+    assert spoken.left_out == ("\u2014", "R2D2", "\u00e9tude")
 
 
 def test_without_weights_there_is_no_model(tmp_path: Path) -> None:

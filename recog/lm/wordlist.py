@@ -32,7 +32,7 @@ class WordList:
     words: tuple[str, ...]
     # (W,) above 0; None where no line had one.
     weights: NDArray[np.float64] | None = None
-    # Lines of which the text rule left nothing, and names that language models keep for themselves.
+    # Lines of which the text rule drops letters or leaves nothing, and names that language models keep for themselves.
     left_out: tuple[str, ...] = ()
     _lexicons: dict[tuple[str, ...], Lexicon] = field(default_factory=dict, repr=False)
 
@@ -72,7 +72,7 @@ def read(path: str | Path, rule: Callable[[str], str] | None = None) -> WordList
     """The list of a file, packed (.gz, .xz) or not; empty lines mean nothing.
 
     `rule` is the text rule that the recogniser's texts went through. A line that holds several words, or becomes several
-    by the rule, gives each of them. A line without a weight counts as 1. Refuses, with the line's number: text that is
+    by the rule, gives each of them; one that loses letters or figures by the rule is left out. A line without a weight counts as 1. Refuses, with the line's number: text that is
     not UTF-8, a second tab, weights that are not numbers above 0; and a list without words.
     """
     with reading(path) as source:
@@ -90,9 +90,12 @@ def read(path: str | Path, rule: Callable[[str], str] | None = None) -> WordList
         weight = 1.0
         if tab:
             weight, weighted = _weight(told, number, path), True
-        words = (rule(written) if rule else written).split()
-        if not words and written.strip():
+        ruled = rule(written) if rule else written
+        words = ruled.split()
+        # "étude" is not "tude": a rule that drops letters or figures leaves another word.
+        if (not words and written.strip()) or (ruled is not written and _signs(ruled) < _signs(written)):
             left_out.append(written.strip())
+            continue
         for word in words:
             place = numbers.setdefault(word, len(weights))
             if place == len(weights):
@@ -102,10 +105,18 @@ def read(path: str | Path, rule: Callable[[str], str] | None = None) -> WordList
     distinct, sums = list(numbers), np.array(weights)
     kept = np.array([word not in SPECIAL for word in distinct], bool)
     if not kept.any():
-        raise LanguageModelError(f"{path} holds no word; expected one a line, perhaps with a tab and a count after it")
+        lost = f"; not even {left_out[0]!r} outlasts the text rule" if left_out else ""
+        raise LanguageModelError(
+            f"{path} holds no word; expected one a line, perhaps with a tab and a count after it{lost}"
+        )
     left_out += [word for word, good in zip(distinct, kept, strict=True) if not good]
     words_kept = tuple(word for word, good in zip(distinct, kept, strict=True) if good)
     return WordList(words_kept, sums[kept] if weighted else None, tuple(left_out))
+
+
+def _signs(text: str) -> int:
+    """How many letters and figures there are."""
+    return sum(map(str.isalnum, text))
 
 
 def _weight(told: str, number: int, path: str | Path) -> float:
