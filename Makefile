@@ -2,10 +2,13 @@
 # Without make, e.g. on Windows: python -m recog app, python -m recog test
 PYTHON ?= python3
 
-.PHONY: app test clean
+.PHONY: app test soak clean
 app:
 	$(PYTHON) -m recog app
 test:
 	$(PYTHON) -m recog test
+# Killed, restarted and loaded runs: many minutes.
+soak:
+	$(PYTHON) -m recog test -- -m slow
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -124,11 +124,11 @@ def whole_run(peers: Peers, folder: Path) -> None:
 
 
 def test_a_run_of_two_is_a_run_of_one_with_twice_the_batches(tmp_path: Path) -> None:
-    (tmp_path / "two").mkdir()
-    together(whole_run, tmp_path / "two")
     samples, rows = samples_in(tmp_path / "one" / "samples")
     assert len(samples.epoch(0, 1, BATCHING)) == 3  # the last update of an epoch has one batch for two
     fitted = fit(plain_bundle(), samples, rows, replace(FIT, accumulate=2), BATCHING, tmp_path / "one")
+    (tmp_path / "two").mkdir()
+    together(whole_run, tmp_path / "two")
     expected = [fitted.best.characters.edits, fitted.best.rows, fitted.updates, fitted.epochs]
     assert [json.loads((tmp_path / "two" / f"told-{rank}.json").read_text()) for rank in range(2)] == [expected] * 2
     one, two = (load_file(tmp_path / name / "state.safetensors") for name in ("one", "two"))

@@ -197,6 +197,34 @@ def test_a_file_that_vanishes_ends_the_run_in_words_and_it_goes_on_when_it_is_ba
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+def test_a_disk_that_fills_up_ends_the_run_in_words_and_the_last_state_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resource = pytest.importorskip("resource", reason="only Unix can be told to refuse long files")
+    compute, limits, counted = trainer.gradient, resource.getrlimit(resource.RLIMIT_FSIZE), []
+
+    def compute_and_fill(*arguments: object) -> object:
+        counted.append(1)
+        if len(counted) == 3:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
+        return compute(*arguments)  # type: ignore[arg-type]
+
+    straight = go(new_run(tmp_path / "straight"))
+    try:
+        with monkeypatch.context() as patch, pytest.raises(CheckpointError) as caught:
+            patch.setattr(trainer, "gradient", compute_and_fill)
+            go(new_run(tmp_path / "parts"), replace(QUICK, save_minutes=0.0))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "cannot be written (" in str(caught.value)
+    assert str(caught.value).endswith("that of update 2 stays: make room and go on with --resume")
+    resumed = go(new_run(tmp_path / "parts"), resume=True)
+    assert (resumed.best, resumed.updates) == (straight.best, straight.updates)
+    assert (tmp_path / "parts" / "best" / "network.safetensors").read_bytes() == (
+        tmp_path / "straight" / "best" / "network.safetensors"
+    ).read_bytes()
+
+
 def judged(cers: list[float], monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Dev CERs, epoch by epoch, in place of the real ones; those not yet asked for are what is left in the list."""
 

@@ -1,0 +1,158 @@
+"""What fine-tuning on a few lines of one hand (or minutes of one voice) is worth, with that source left out of the base.
+
+    python scripts/experiments/fine_tuning.py handwriting-base --train train.jsonl --dev dev.jsonl \
+        --source en-joseph-hooker --out runs/hooker
+
+Trains the preset on all rows of other sources (or takes --base, a bundle that has not seen the source), then tunes it on
+50, 200 and 1000 rows of the source, of which every fifth only chooses the best bundle, and measures base and tuned
+bundles on the source's dev rows with `part: report`, greedy. Smaller sets are part of the larger ones.
+Prints a table; `OUT/results.json` holds the rows {"lines", "cer", "wer", "cer_interval", "minutes", "gain"}.
+"""
+
+import argparse
+import json
+import random
+import sys
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from pipelines import training
+from pipelines.commands.train import preset_path
+from pipelines.training import Training
+from recog import checkpoint, manifest
+from recog.errors import ConfigError, RecogError
+from recog.evaluation import Scores
+from recog.manifest import Row
+from recog.trainer import scores_of
+
+# The recipe, differences with reasons; a later --set overrides.
+RECIPE = (
+    "fit.epochs=60",  # fifty lines are an epoch of seconds
+    "fit.peak_rate=1e-3",  # half of what a base is trained with: most is known already
+    "fit.warmup_steps=20",
+    "fit.flat=0.2",
+    "fit.freeze_steps=60",  # the output layer settles on the hand's letters first
+    "fit.freeze_layers=-1",
+    "fit.average=0.98",  # the last fifty updates: the run has a few hundred
+    "fit.stop_after=15",
+    "data.batch_frames=6000",  # small batches: many updates from few lines
+    "data.early_epochs=0",
+    "data.copies=0",
+    "data.rare=1",
+    "network.dropout=0.2",
+)
+
+
+@dataclass(frozen=True)
+class Result:
+    """One measurement; 0 lines are the base as it is."""
+
+    lines: int
+    cer: float
+    wer: float
+    cer_interval: tuple[float, float]
+    minutes: float
+    # Share of the base's character errors that are gone.
+    gain: float
+
+
+def result(lines: int, scores: Scores, minutes: float, base_cer: float) -> Result:
+    """The record of some scores, against the base's CER."""
+    cer = scores.characters.rate
+    return Result(lines, cer, scores.words.rate, scores.cer_interval, round(minutes, 2), 1 - cer / base_cer)
+
+
+def write(path: Path, rows: list[Row]) -> Path:
+    """A manifest of some rows; their files stay where they are."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    manifest.write(path, [{**row.fields, row.media: str(row.path.resolve())} for row in rows])
+    return path
+
+
+def known_weights(settings: Training, rows: list[Row]) -> Training:
+    """The settings without weights of sources that no row has."""
+    sources = {str(row.fields.get("source")) for row in rows}
+    weights = {source: weight for source, weight in settings.data.weights.items() if source in sources}
+    return replace(settings, data=replace(settings.data, weights=weights))
+
+
+def tune(settings: Training, base: Path, rows: list[Row], out: Path) -> tuple[Path, float]:
+    """Tunes the base on four fifths of the rows; the others choose. Gives the best bundle and the minutes it took."""
+    fifth = [row for number, row in enumerate(rows) if number % 5 == 4]
+    own = [row for number, row in enumerate(rows) if number % 5 != 4]
+    fitted = training.train(
+        settings,
+        write(out / "train.jsonl", own),
+        write(out / "dev.jsonl", fifth),
+        out / "run",
+        init_from=base,
+        alphabet="union",
+    )
+    return out / "run" / "best", fitted.minutes
+
+
+def main() -> int:
+    """Measures, writes and prints; 0 when everything succeeded, 1 when something failed."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("preset")
+    parser.add_argument("--train", type=Path, required=True, help="manifest to train the base and to tune on")
+    parser.add_argument("--dev", type=Path, required=True, help="manifest with parts tune and report")
+    parser.add_argument("--source", required=True, help="the source that is left out, as the rows name it")
+    parser.add_argument("--base", help="bundle that has not seen the source; without it one is trained")
+    parser.add_argument("--lines", type=int, nargs="+", default=[50, 200, 1000])
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--set", action="append", default=[], dest="overrides", help="setting of the tuning runs")
+    parser.add_argument("--base-set", action="append", default=[], help="setting of the base run")
+    parser.add_argument("--seed", type=int, default=1, help="which lines are drawn")
+    arguments = parser.parse_args()
+    try:
+        measured = measure(arguments)
+    except RecogError as error:
+        print(f"fine_tuning: {error}", file=sys.stderr)
+        return 1
+    (arguments.out / "results.json").write_text(json.dumps([asdict(one) for one in measured], indent=2) + "\n")
+    print("| lines | CER | 95 % interval | WER | errors gone | minutes |\n|---|---|---|---|---|---|")
+    for one in measured:
+        low, high = one.cer_interval
+        print(
+            f"| {one.lines} | {100 * one.cer:.1f} % | {100 * low:.1f}-{100 * high:.1f} | {100 * one.wer:.1f} % | "
+            f"{100 * one.gain:.0f} % | {one.minutes:.1f} |"
+        )
+    return 0
+
+
+def measure(arguments: argparse.Namespace) -> list[Result]:
+    """The base, then one tuned bundle for each number of lines."""
+    rows, dev = manifest.read(arguments.train), manifest.read(arguments.dev)
+    left_out = [row for row in dev if row.fields.get("source") == arguments.source]
+    report = [row for row in left_out if row.fields.get("part") == "report"]
+    # A source that stands in dev alone is tuned on its rows there that do not report.
+    own = [row for row in rows if row.fields.get("source") == arguments.source] or [
+        row for row in left_out if row.fields.get("part") == "tune"
+    ]
+    if not report or not own:
+        raise ConfigError(f"source {arguments.source!r}: {len(own)} rows to tune on and {len(report)} to report on")
+    base = Path(arguments.base) if arguments.base else arguments.out / "base" / "best"
+    if not arguments.base:
+        others = [row for row in rows if row.fields.get("source") != arguments.source]
+        settings = known_weights(training.settings(preset_path(arguments.preset), arguments.base_set), others)
+        chooses = [row for row in dev if row not in left_out and row.fields.get("part") == "tune"]
+        folder = arguments.out / "base"
+        training.train(settings, write(folder / "train.jsonl", others), write(folder / "dev.jsonl", chooses), folder)
+    scores = scores_of(checkpoint.load(base), report)
+    measured = [result(0, scores, 0.0, scores.characters.rate)]
+    random.Random(arguments.seed).shuffle(own)
+    for count in arguments.lines:
+        if count > len(own):
+            print(f"{count} lines left out: the source has {len(own)}", file=sys.stderr)
+            continue
+        settings = training.settings(preset_path(arguments.preset), [*RECIPE, *arguments.overrides])
+        best, minutes = tune(known_weights(settings, own[:count]), base, own[:count], arguments.out / f"lines-{count}")
+        measured.append(result(count, scores_of(checkpoint.load(best), report), minutes, measured[0].cer))
+    return measured
+
+
+if __name__ == "__main__":
+    sys.exit(main())
