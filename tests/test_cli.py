@@ -94,6 +94,20 @@ def test_evaluate_counts_groups_and_failures(
     assert "text rule" in printed and "failed: gone" in printed
 
 
+def test_evaluate_counts_by_another_text_rule(
+    tmp_path: Path, trained_speech_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_rows(tmp_path, TINY_SPEECH, [SPOKEN_TEXTS[0]])
+    path.write_text(path.read_text().replace(SPOKEN_TEXTS[0], SPOKEN_TEXTS[0].upper()))
+    counted = ["evaluate", str(trained_speech_bundle), str(path), "--greedy"]
+    out = tmp_path / "report.json"
+    assert main([*counted, "--text-rule", "raw", "--json", str(out)]) == 0
+    report = json.loads(out.read_text())
+    assert (report["text_rule"], report["cer"]) == ("raw", 1.0)  # the bundle's own rule would not see the capitals
+    assert main([*counted, "--text-rule", "row"]) == 1
+    assert "text rule 'row' is unknown" in capsys.readouterr().err
+
+
 def test_training_from_the_command_line_gives_the_bundle_that_evaluation_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from pipelines.commands.decoding import add_decoding_options, decoding
@@ -14,6 +15,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--part", help="only rows with this part, e.g. report")
     parser.add_argument("--by", help="a field of the manifest to group by, e.g. source")
     parser.add_argument("--worst", type=int, default=5, help="how many of the worst lines to show (default 5)")
+    parser.add_argument("--text-rule", help="count with this rule instead of the bundle's own, e.g. phones-39")
     parser.add_argument("--json", type=Path, help="write the report with all pairs to this file")
     add_decoding_options(parser)
 
@@ -21,8 +23,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Does it; 0 when everything succeeded, 1 when something failed."""
     from pipelines import measurement
+    from recog import text
 
+    if arguments.text_rule:
+        text.rule(arguments.text_rule)  # an unknown one is told before anything is recognised
     evaluation = measurement.measure(arguments.bundle, arguments.manifest, decoding(arguments), arguments.part)
+    if arguments.text_rule:
+        evaluation = replace(evaluation, text_rule=arguments.text_rule)
     for line in measurement.table(evaluation, arguments.by, arguments.worst):
         print(line)
     if arguments.json:
