@@ -96,23 +96,26 @@ def train(
         bundle = _again(training, out) if resume else _start(training, rows, init_from, alphabet)
         if not resume:
             bundle.provenance.update(seed=training.fit.seed, rows=len(rows), dev_rows=len(dev), torch=torch.__version__)
-        samples = Samples(
-            rows,
-            bundle.alphabet,
-            training.frontend,
-            training.text_rule,
-            training.augment,
-            training.data,
-        )
+        data = batching(training.data, bundle)
+        samples = Samples(rows, bundle.alphabet, training.frontend, training.text_rule, training.augment, data)
         if peers.first:
             _tell(samples, bundle.network, len(rows))
             (out / "settings.json").write_text(json.dumps(asdict(training), indent=2) + "\n", encoding="utf-8")
-        fitted = fit(bundle, samples, dev, training.fit, training.data, out, resume)
+        fitted = fit(bundle, samples, dev, training.fit, data, out, resume)
         if peers.first:
             card = training_card(fitted, samples.rows, dev, asdict(training))
             for folder in (out / "best", out):
                 (folder / "card.md").write_text(card, encoding="utf-8")
     return fitted
+
+
+def batching(data: DataConfig, bundle: Bundle) -> DataConfig:
+    """How the bundle's rows are batched: one that reads already is spared the first lessons.
+
+    An epoch from short to long rows ends among long ones only, and unteaches the rest: a handwriting bundle with
+    a CER of 21.8 % on dev had one of 26.1 % after it, and needed another epoch to be where it had been.
+    """
+    return replace(data, short_first=False, early_epochs=0) if "init_from" in bundle.provenance else data
 
 
 def _resumes(out: Path, resume: bool, init_from: str | Path | None) -> bool:

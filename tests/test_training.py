@@ -103,6 +103,14 @@ def test_a_training_may_start_from_a_bundle(tmp_path: Path, spoken: Path, traine
         train(settings, spoken, spoken, tmp_path / "run", resume=True, init_from=trained_speech_bundle)
 
 
+def test_a_bundle_that_reads_is_spared_the_first_lessons(trained_speech_bundle: Path) -> None:
+    beginner = checkpoint.load(trained_speech_bundle)
+    data = DataConfig(early_epochs=2, weights={"a": 2.0})
+    assert training.batching(data, beginner) is data
+    advanced = replace(beginner, provenance={"init_from": beginner.provenance})
+    assert training.batching(data, advanced) == replace(data, early_epochs=0, short_first=False)
+
+
 def test_a_bundle_learns_new_symbols_and_is_resumed_with_them(tmp_path: Path, trained_speech_bundle: Path) -> None:
     texts = [text.replace("d", "e") for text in SPOKEN_TEXTS]  # the same sounds, another spelling
     rows = write_rows(tmp_path / "speech", TINY_SPEECH, SPOKEN_TEXTS)
