@@ -44,6 +44,7 @@ def preset_path(name: str) -> Path:
 def run(arguments: argparse.Namespace) -> int:
     """Does it; 0 when everything succeeded, 1 when something failed."""
     from pipelines import training
+    from recog.training import parallel
 
     settings = training.settings(preset_path(arguments.preset), arguments.overrides)
     fitted = training.train(
@@ -56,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.alphabet,
     )
     best = fitted.best
+    if not parallel.speaks():
+        return 0
     print(
         f"{arguments.out / 'best'}: dev CER {100 * best.characters.rate:.2f} %, WER {100 * best.words.rate:.2f} % on {best.rows} rows, greedy"
     )

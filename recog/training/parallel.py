@@ -132,6 +132,11 @@ def joined() -> Iterator[Peers]:
         distributed.destroy_process_group()
 
 
+def speaks() -> bool:
+    """Whether this is the process that talks to the user, before `joined` and after it too."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 def restarted() -> bool:
     """Whether `torchrun` has started this process again after another one failed."""
     return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0
