@@ -28,7 +28,7 @@ def read(path: str | Path, stress: bool = False, phones: Container[str] | None =
     `stress` keeps the digits of vowels ("AH0"); otherwise they go ("AH"). With `phones`, any other phone is refused. So
     are, with the line's number: text that is not UTF-8, a word without phones, phones without a word.
     """
-    found: dict[str, dict[tuple[str, ...], None]] = {}
+    found: Pronunciations = {}
     with reading(path) as source:
         for number, raw in enumerate(source.stream, 1):
             try:
@@ -52,10 +52,12 @@ def read(path: str | Path, stress: bool = False, phones: Container[str] | None =
                     f"line {number} of {path} says {word!r} with {strange[0]!r}, which is not among the phones asked "
                     "for; correct it, or read with or without stress"
                 )
-            found.setdefault(word, {})[way] = None
+            ways = found.get(word, ())
+            if way not in ways:
+                found[word] = (*ways, way)
     if not found:
         raise LanguageModelError(f"{path} holds no word; expected lines such as 'whale W EY1 L'")
-    return {word: tuple(ways) for word, ways in found.items()}
+    return found
 
 
 def _parted(line: str) -> tuple[str, tuple[str, ...]]:
