@@ -17,8 +17,10 @@ from recog.augment import HandwritingAugment, SpeechAugment
 from recog.checkpoint import Bundle
 from recog.data import DataConfig, Samples
 from recog.errors import ConfigError
+from recog.estimate import estimate, told
 from recog.frontend import Frontend, media
 from recog.image import HandwritingFrontend
+from recog.memory import free_bytes
 from recog.models.network import Network, NetworkConfig
 from recog.trainer import Fitted, fit
 from recog.training import alphabets, parallel
@@ -99,7 +101,7 @@ def train(
         data = batching(training.data, bundle)
         samples = Samples(rows, bundle.alphabet, training.frontend, training.text_rule, training.augment, data)
         if peers.first:
-            _tell(samples, bundle.network, len(rows))
+            _tell(samples, bundle.network, len(rows), training, peers.device)
             (out / "settings.json").write_text(json.dumps(asdict(training), indent=2) + "\n", encoding="utf-8")
         fitted = fit(bundle, samples, dev, training.fit, data, out, resume)
         if peers.first:
@@ -169,7 +171,7 @@ def _check_media(rows: Sequence[manifest.Row], frontend: Frontend) -> None:
         )
 
 
-def _tell(samples: Samples, network: Network, rows: int) -> None:
+def _tell(samples: Samples, network: Network, rows: int, training: Training, device: torch.device) -> None:
     parameters = sum(parameter.numel() for parameter in network.parameters())
     print(
         f"{len(samples)} of {rows} rows, {len(samples.alphabet)} symbols, {parameters / 1e6:.1f} M parameters",
@@ -177,3 +179,7 @@ def _tell(samples: Samples, network: Network, rows: int) -> None:
     )
     for reason, count in samples.left_out.items():
         print(f"left out: {count} rows with {reason}", file=sys.stderr)
+    labels = sum(map(len, samples.targets))
+    estimated = estimate(network, samples.lengths, labels, samples.frontend, training.fit, samples.config, device)
+    for line in told(estimated, free_bytes(device)):
+        print(line, file=sys.stderr)

@@ -21,7 +21,8 @@ class Events:
         installed = importlib.util.find_spec("tensorboard") is not None
         if wish == "yes" and not installed:
             raise ConfigError(f"fit.tensorboard is 'yes', and TensorBoard is not installed; {INSTALL}")
-        self._folder, self._writer = folder, None
+        self._folder = folder
+        self._writer: Any = None
         self.wanted = wish != "no" and installed
         # What to tell the user, if anything: nothing is left out in silence.
         self.note = "" if installed or wish == "no" else f"no TensorBoard events are written: {INSTALL}"
@@ -40,4 +41,4 @@ class Events:
 def _writer(folder: Path, step: int) -> Any:
     from torch.utils.tensorboard import SummaryWriter  # seconds: not before the first event
 
-    return SummaryWriter(log_dir=str(folder), purge_step=step)  # type: ignore[no-untyped-call]
+    return SummaryWriter(log_dir=str(folder), purge_step=step)

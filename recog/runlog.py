@@ -1,14 +1,13 @@
 """What a training run tells: one line for people on stderr and one JSON line in the run folder, every N updates."""
 
-import contextlib
 import json
 import math
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -19,6 +18,8 @@ from recog.evaluation import Scores
 from recog.events import Events
 from recog.metrics import Counts, total
 from recog.training.state import TrainState
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,15 +43,40 @@ class Update:
         return math.isfinite(self.loss)
 
 
+# The first updates, during which buffers grow and kernels are chosen, and those from which an epoch's time is told.
+_WARM_UP, _MEASURED = 3, 12
+
+
+class Forecast:
+    """Minutes an epoch, from the pace of the updates after the first few."""
+
+    def __init__(self, epoch_frames: int) -> None:
+        self._epoch_frames = epoch_frames
+        self._updates = self._frames = 0
+        self._seconds = 0.0
+
+    def take(self, frames: int, seconds: float) -> float | None:
+        """Takes in one update; gives the forecast when it is due, once."""
+        self._updates += 1
+        if self._updates > _WARM_UP:
+            self._frames += frames
+            self._seconds += seconds
+        if self._updates != _WARM_UP + _MEASURED or not self._frames:
+            return None
+        return self._epoch_frames / self._frames * self._seconds / 60
+
+
 class RunLog:
     """Averages over the updates since the last line; left-out samples are named once and counted.
 
-    Beside its file lie curves.png, drawn anew after each evaluation, and TensorBoard's events (`events`, see there).
+    Beside log.jsonl lie curves.png, drawn anew after each evaluation, and TensorBoard's events (`events`, see there).
     """
 
-    def __init__(self, path: Path, every: int, bundle: Bundle, events: str = "no") -> None:
-        self.path, self.every, self._name = path, every, bundle.name
-        self._events = Events(path.parent, events)
+    def __init__(self, folder: Path, every: int, bundle: Bundle, events: str = "no", rank: int = 0) -> None:
+        """The first of several processes writes all; the others note what they left out in a file of their own."""
+        self.path = folder / (f"log-{rank}.jsonl" if rank else "log.jsonl")
+        self.every, self._name = every, bundle.name
+        self._events = Events(folder, "no" if rank else events)
         if self._events.note:
             print(self._events.note, file=sys.stderr)
         front = bundle.frontend
@@ -60,15 +86,25 @@ class RunLog:
         self._busy = self._waited = 0.0
         self._since = time.monotonic()
         self._left_out: set[str] = set()
+        self._forecast: Forecast | None = None
 
-    @contextlib.contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Around whatever fetches the next batch: the time within is time in which nothing is learnt."""
-        began = time.monotonic()
-        try:
-            yield
-        finally:
-            self._waited += time.monotonic() - began
+    def expect(self, frames: int) -> None:
+        """At the start of an epoch of so many frames: after the first updates of the run its time is told, once."""
+        if self._forecast is None:
+            self._forecast = Forecast(frames)
+
+    def timed(self, batches: Iterable[T]) -> Iterator[T]:
+        """The batches, whose fetching is timed: it is time in which nothing is learnt."""
+        coming = iter(batches)
+        while True:
+            began = time.monotonic()
+            try:
+                batch = next(coming)
+            except StopIteration:
+                return
+            finally:
+                self._waited += time.monotonic() - began
+            yield batch
 
     def left_out(self, name: str, frames: int, required: int) -> None:
         """A sample whose text is longer than its frames allow."""
@@ -78,9 +114,15 @@ class RunLog:
 
     def update(self, state: TrainState, update: Update, done: float, rate: float) -> None:
         """Takes in one update and, every N of them, prints a line. `done` is the share of the run, 0 to 1."""
+        seconds = time.monotonic() - self._since
         self._updates.append(update)
-        self._busy += time.monotonic() - self._since
-        self._since = time.monotonic()
+        self._busy += seconds
+        self._since += seconds
+        foretold = self._forecast.take(update.frames, seconds) if self._forecast else None
+        if foretold is not None:
+            print(
+                f"estimate: an epoch takes about {foretold:.1f} min at the pace of the first updates", file=sys.stderr
+            )
         if len(self._updates) >= self.every:
             line = self._line(state, done, rate)
             self._write(line)

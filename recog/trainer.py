@@ -77,18 +77,19 @@ def fit(
         state.save()  # a folder that cannot be written is found out now, and --resume works from here on
     if peers.first:
         best.tidy(folder, state.kept)
-    written = ("log.jsonl", config.tensorboard) if peers.first else (f"log-{peers.rank}.jsonl", "no")
-    log = RunLog(folder / written[0], config.log_every, bundle, written[1])
+    log = RunLog(folder, config.log_every, bundle, config.tensorboard, peers.rank)
     reading, guard = Reader(samples, batching.workers), deterministic(config.deterministic)
     with guard, StopRequest() as stop, state.rescued(peers.first), reading as reader:
         for epoch in range(state.epoch, config.epochs):
             if state.kept and over(epoch, peers.same(state.minutes), state, config):
                 break
             batches = samples.epoch(epoch, config.seed, batching)
+            log.expect(sum(samples.lengths[item % len(samples)] for batch in batches for item in batch))
             each = config.accumulate * peers.size
-            own = [peers.share(batches, start, config.accumulate) for start in range(state.batch, len(batches), each)]
-            coming = reader.batches([batch for some in own for batch in some], epoch, config.seed)
-            for start in range(state.batch, len(batches), each):
+            starts = range(state.position(len(batches)), len(batches), each)
+            own = [peers.share(batches, start, config.accumulate) for start in starts]
+            coming = log.timed(reader.batches([batch for some in own for batch in some], epoch, config.seed))
+            for start in starts:
                 done = progress(epoch + start / len(batches), peers.same(state.minutes), config)
                 if done >= 1:
                     break  # the clock has run out within the epoch
@@ -98,8 +99,7 @@ def fit(
                 network.train()
                 network.hold(config.freeze_layers if state.updates < config.freeze_steps else None)
                 seeded(config.seed, epoch, start, peers.rank)
-                with log.waiting():
-                    mine = [fitting(next(coming), bundle, log) for _ in peers.share(batches, start, config.accumulate)]
+                mine = [fitting(next(coming), bundle, log) for _ in peers.share(batches, start, config.accumulate)]
                 update = gradient(bundle, mine, config, peers, state.updates)
                 if update is None:
                     continue  # none of the samples can be learnt
@@ -107,7 +107,7 @@ def fit(
                     if update.finite:
                         optimiser.step()
                         average.update(network)
-                    state.advance(epoch, min(start + each, len(batches)), update.finite)
+                    state.advance(epoch, min(start + each, len(batches)), len(batches), update.finite)
                 if peers.first:
                     log.update(state, update, done, now)
                     if state.due(config.save_minutes):
