@@ -86,8 +86,8 @@ def explained(lengths: Sequence[int], device: torch.device) -> Iterator[None]:
             half = rounded(max(*lengths, len(lengths) * max(lengths) // 2))
             batch = f"a batch of {len(lengths)} samples,"
             advice = (
-                f"in a new run --set data.batch_frames={half} --set fit.accumulate=2 halves the memory and learns the "
-                "same (--init-from the best bundle so far keeps what it knows)"
+                f"--set data.batch_frames={half} --set fit.accumulate=2 halves the memory and learns the same, in a new "
+                "run or with --resume"
             )
         raise TrainingError(
             f"{batch} {len(lengths) * max(lengths)} padded frames, does not fit into {place}; {advice}"

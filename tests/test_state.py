@@ -68,7 +68,7 @@ def test_a_state_that_cannot_be_written_leaves_the_old_one(tmp_path: Path, monke
 
 def test_all_numbers_come_back(tmp_path: Path) -> None:
     state = new_state(tmp_path)
-    numbers = {"epoch": 3, "batch": 7, "updates": 40, "bad": 2, "stale": 1, "waited": 1, "cuts": 2}
+    numbers = {"epoch": 3, "batch": 7, "batches": 9, "updates": 40, "bad": 2, "stale": 1, "waited": 1, "cuts": 2}
     for name, value in numbers.items():
         setattr(state, name, value)
     state.kept = [Ranked(2, 0.125), Ranked(0, 0.5)]
@@ -79,6 +79,15 @@ def test_all_numbers_come_back(tmp_path: Path) -> None:
     assert {name: getattr(again, name) for name in numbers} == numbers
     assert (again.kept, again.best_cer, again.average.updates, again.saved_updates) == (state.kept, 0.125, 38, 40)
     assert 0 < again.minutes < 1
+
+
+def test_other_batches_are_begun_at_the_same_share_of_the_epoch(tmp_path: Path) -> None:
+    state = new_state(tmp_path)
+    assert state.position(8) == 0
+    state.advance(epoch=0, batch=3, batches=4, finite=True)
+    assert [state.position(batches) for batches in (4, 8, 9, 1)] == [3, 6, 6, 0]
+    state.next_epoch(1)
+    assert state.position(9) == 0
 
 
 def test_a_state_of_another_run_is_refused_by_what_changed(tmp_path: Path) -> None:
@@ -112,7 +121,7 @@ def test_identity_is_of_what_decides_the_weights(tmp_path: Path) -> None:
     assert differences(first, of()) == differences(first, of(folder="moved")) == []
     assert differences(first, of(config=replace(config, epochs=9, peak_rate=1e-4, save_minutes=1.0))) == []
     assert differences(first, of(weight=2.0)) == ["data.weights.one was 1.0 and is 2.0"]
-    assert differences(first, of(config=replace(config, accumulate=2))) == ["fit.accumulate was 1 and is 2"]
+    assert differences(first, of(config=replace(config, average=0.5))) == ["fit.average was 0.999 and is 0.5"]
     told = differences(first, of("abd"))
     assert [one.split(" are others")[0] for one in told] == ["the training rows", "the dev rows"]
     other = replace(bundle, alphabet=Alphabet(tuple("abcd ")))

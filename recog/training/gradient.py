@@ -14,7 +14,6 @@ from recog.checkpoint import Bundle
 from recog.ctc.greedy import greedy
 from recog.ctc.loss import ctc_loss, path_entropy, uniformity
 from recog.data import Example
-from recog.errors import TrainingError
 from recog.metrics import Counts, character_counts, total
 from recog.models.layers import length_mask
 from recog.models.network import NetworkOutput
@@ -67,7 +66,7 @@ def gradient(
     deviation = config.weight_noise if updates >= config.weight_noise_from else 0.0
     with undone_on_error(network) as undo:
         with weight_noise(network, deviation):
-            told = [astuple(_fitting_memory(bundle, some, config, peers.device)) for some in batches if some]
+            told = [astuple(_backward(bundle, some, config, peers.device)) for some in batches if some]
         tally = Tally(*peers.sums([sum(values) for values in zip(astuple(Tally()), *told, strict=True)]))
         if not tally.labels:
             return None
@@ -80,21 +79,6 @@ def gradient(
             undo()
         peers.mean_statistics(network)
     return tally.update(finite)
-
-
-def _fitting_memory(bundle: Bundle, examples: Sequence[Example], config: FitConfig, device: torch.device) -> Tally:
-    """`_backward`, where memory is not enough with a sentence that tells what would fit."""
-    try:
-        return _backward(bundle, examples, config, device)
-    except (MemoryError, RuntimeError) as error:
-        # PyTorch has a class of its own for a GPU's memory alone.
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "allocate memory" not in str(error):
-            raise
-        frames = len(examples) * max(len(example.features) for example in examples)
-        raise TrainingError(
-            f"no memory for a batch of {len(examples)} samples, {frames} frames with padding; set data.batch_frames to "
-            f"{frames // 2} and, for the same steps, fit.accumulate to {2 * config.accumulate}"
-        ) from error
 
 
 def _backward(bundle: Bundle, examples: Sequence[Example], config: FitConfig, device: torch.device) -> Tally:

@@ -15,6 +15,8 @@ from recog.training.settings import FitConfig
 FREE = {
     *("fit.epochs", "fit.minutes", "fit.peak_rate", "fit.stop_after", "fit.keep_best"),
     *("fit.log_every", "fit.tensorboard", "fit.save_minutes", "fit.patience_bad"),
+    # How much fits into memory: the position within the epoch follows (`TrainState.position`).
+    *("fit.accumulate", "data.batch_frames", "data.early_batch_frames"),
     *("data.workers", "data.memory_gigabytes", "data.cache", "data.cache_gigabytes"),
 }
 

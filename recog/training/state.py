@@ -22,6 +22,8 @@ from recog.training.stop import StoppedError
 
 # What reading a file that is none of ours, or half of one, raises.
 DAMAGE = (OSError, KeyError, TypeError, ValueError, RuntimeError, safetensors.SafetensorError)
+# Whole numbers of a state, by their names.
+COUNTERS = ("epoch", "batch", "batches", "updates", "bad", "stale", "waited", "cuts")
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,9 @@ class TrainState:
     ) -> None:
         self.path, self.network, self.optimiser, self.average = path, network, optimiser, average
         self.identity, self.provenance = dict(identity or {}), dict(provenance or {})
-        self.epoch = self.batch = self.updates = self.bad = self.bad_in_a_row = 0
+        # Batches of the epoch that are done, of so many.
+        self.batch = self.batches = 0
+        self.epoch = self.updates = self.bad = self.bad_in_a_row = 0
         self.best_cer = math.inf
         # Epochs since the best one, epochs since then or the last cut of the rate, and cuts so far.
         self.stale = self.waited = self.cuts = 0
@@ -75,9 +79,9 @@ class TrainState:
         """Wall time of the run so far, earlier parts included."""
         return self._minutes_before + (time.monotonic() - self._started) / 60
 
-    def advance(self, epoch: int, batch: int, finite: bool) -> None:
-        """One update further, done or thrown away, at `batch` of the epoch."""
-        self.epoch, self.batch = epoch, batch
+    def advance(self, epoch: int, batch: int, batches: int, finite: bool) -> None:
+        """One update further, done or thrown away, at `batch` of the epoch's `batches`."""
+        self.epoch, self.batch, self.batches = epoch, batch, batches
         self.updates += finite
         self.bad += not finite
         self.bad_in_a_row = 0 if finite else self.bad_in_a_row + 1
@@ -87,9 +91,13 @@ class TrainState:
         if self.bad_in_a_row >= patience:
             raise TrainingError(f"{patience} gradients in a row were not finite; resume with a lower fit.peak_rate")
 
+    def position(self, batches: int) -> int:
+        """The batch to go on with; where a resumed run cuts its epochs into other batches, the one at the same share."""
+        return self.batch if batches == self.batches or not self.batches else self.batch * batches // self.batches
+
     def next_epoch(self, epoch: int) -> None:
         """At the start of an epoch."""
-        self.epoch, self.batch = epoch, 0
+        self.epoch, self.batch, self.batches = epoch, 0, 0
 
     def judge(self, cer: float, plateau_epochs: int) -> bool:
         """Takes in an epoch's dev CER; true where it is the best so far. Every `plateau_epochs` without gain make a cut."""
@@ -192,9 +200,8 @@ class TrainState:
         self.saved_updates = self.updates
 
     def _numbers(self) -> dict[str, Any]:
-        counters = ("epoch", "batch", "updates", "bad", "stale", "waited", "cuts")
         return {
-            **{name: getattr(self, name) for name in counters},
+            **{name: getattr(self, name) for name in COUNTERS},
             "average_updates": self.average.updates,
             "minutes": self.minutes,
             "best_cer": self.best_cer if math.isfinite(self.best_cer) else None,
@@ -202,7 +209,7 @@ class TrainState:
         }
 
     def _load_numbers(self, numbers: dict[str, Any]) -> None:
-        for name in ("epoch", "batch", "updates", "bad", "stale", "waited", "cuts"):
+        for name in COUNTERS:
             setattr(self, name, int(numbers[name]))
         self.average.updates = int(numbers["average_updates"])
         self._minutes_before = float(numbers["minutes"])
