@@ -1,6 +1,7 @@
 """Built corpora with one fault each: the inspection must name exactly that fault, and its line."""
 
 import json
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -276,6 +277,15 @@ def test_an_ogg_file_without_its_end_mark(tmp_path: Path) -> None:
     path.write_bytes(whole[: whole.rindex(b"OggS")])  # without its last page
     assert lacks_end(path)
     assert any("no end mark" in one for one in examine(path, TINY_SPEECH).damage)
+
+
+def test_files_within_a_tar(spoken: Path) -> None:
+    with tarfile.open(spoken.parent / "shard.tar", "w") as tar:
+        for number in range(10):  # 10.wav stays outside
+            tar.add(spoken.parent / f"{number}.wav", f"a/{number}.wav")
+    put(spoken, [{**row, "audio": f"shard.tar/a/{row['audio']}"} for row in rows_of(spoken)])
+    (one,) = look(SPEECH, spoken).findings
+    assert (one.kind, one.line) == ("missing", 11) and "holds no plain file 'a/10.wav'" in one.message
 
 
 def test_workers_find_what_one_process_finds(spoken: Path) -> None:

@@ -1,6 +1,7 @@
 """What the files of a corpus are like: really decoded, over worker processes, as plain records."""
 
 import hashlib
+import io
 import math
 import multiprocessing
 import os
@@ -10,11 +11,12 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
-from recog import audio
+from recog import archive, audio
 from recog import frontend as frontends
 from recog.audio import SpeechFrontend, Waveform
 from recog.errors import InputError
@@ -77,13 +79,15 @@ class Facts:
 
 def examine(path: Path, frontend: Frontend) -> Facts:
     """Decodes one file as training would, and measures it; never raises for what the file is like."""
-    if not path.is_file():
+    if not path.is_file() and archive.place(path) is None:
         return Facts("missing", f"{path} does not exist or is not a file")
     try:
-        with path.open("rb") as file:
+        with open_bytes(path) as file:
             digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
     except OSError as error:
         return Facts("unreadable", f"{path} cannot be read ({error.strerror})")
+    except InputError as error:  # a tar without this member
+        return Facts("missing", str(error))
     damage: list[str] = []
     try:
         if isinstance(frontend, SpeechFrontend):
@@ -102,6 +106,12 @@ def examine(path: Path, frontend: Frontend) -> Facts:
         return Facts(digest=digest, frames=line.width, content=picture(line))
     except InputError as error:
         return Facts("damaged", str(error), digest=digest)
+
+
+def open_bytes(path: Path) -> BinaryIO:
+    """A file, or a member of a tar, for reading its bytes."""
+    source = archive.resolve(path)
+    return io.BytesIO(source) if isinstance(source, bytes) else path.open("rb")
 
 
 def sound(waveform: Waveform, rate_hz: int) -> Sound:
@@ -132,10 +142,10 @@ def lacks_end(path: Path) -> bool:
 
     FFmpeg reads an Ogg file that is cut off as if it were whole.
     """
-    with path.open("rb") as file:
+    with open_bytes(path) as file:
         if file.read(4) != b"OggS":
             return False
-        file.seek(max(0, path.stat().st_size - 2**17))  # a page is at most 65307 bytes
+        file.seek(max(0, file.seek(0, io.SEEK_END) - 2**17))  # a page is at most 65307 bytes
         tail = file.read()
     last = tail.rfind(b"OggS\0")
     return not (last >= 0 and last + 5 < len(tail) and tail[last + 5] & 4)
