@@ -92,7 +92,7 @@ def batched(
 
 
 # Standard deviation of that noise, as a share of the length.
-NOISE = 0.04
+NOISE = 0.02
 
 
 def cut(order: Sequence[int], lengths: Sequence[int], frames: int) -> list[list[int]]:

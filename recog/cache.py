@@ -13,7 +13,6 @@ import uuid
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,8 +62,7 @@ class Cache:
         for pack in sorted(self.folder.glob("*.pack")):
             self._records |= _scan(pack)
         self._left = limit_gigabytes * 1e9 - sum(pack.stat().st_size for pack in self.folder.glob("*.pack"))
-        self._own: IO[bytes] | None = None
-        self._open: dict[Path, IO[bytes]] = {}
+        self._own = self.folder / f"{uuid.uuid4().hex}.pack"
 
     def __len__(self) -> int:
         return len(self._records)
@@ -75,11 +73,9 @@ class Cache:
         if record is None:
             return None
         try:
-            if record.pack not in self._open:
-                self._open[record.pack] = record.pack.open("rb")
-            file = self._open[record.pack]
-            file.seek(record.offset)
-            content = file.read(record.size)
+            with record.pack.open("rb") as file:
+                file.seek(record.offset)
+                content = file.read(record.size)
         except OSError:  # the folder was emptied meanwhile
             content = b""
         if len(content) < record.size or zlib.crc32(content) != record.sum:
@@ -96,23 +92,15 @@ class Cache:
         head = {"key": key, "type": array.dtype.name, "shape": array.shape, "sum": zlib.crc32(content)}
         written = (json.dumps(head) + "\n").encode()
         try:
-            if self._own is None:
-                self._own = (self.folder / f"{uuid.uuid4().hex}.pack").open("xb")
-            offset = self._own.tell() + len(written)
-            self._own.write(written + content)
-            self._own.flush()
+            with self._own.open("ab") as file:
+                offset = file.tell() + len(written)
+                file.write(written + content)
         except OSError as error:
             self._left = 0.0
             print(f"data.cache: {self.folder} takes no more ({error.strerror}); going on without", file=sys.stderr)
             return
         self._left -= len(written) + len(content)
-        self._records[key] = _Record(Path(self._own.name), offset, array.dtype.name, array.shape, zlib.crc32(content))
-
-    def close(self) -> None:
-        """Closes every file."""
-        for file in (*self._open.values(), *([self._own] if self._own else [])):
-            file.close()
-        self._open, self._own, self._left = {}, None, 0.0
+        self._records[key] = _Record(self._own, offset, array.dtype.name, array.shape, zlib.crc32(content))
 
 
 def _scan(pack: Path) -> dict[str, _Record]:

@@ -66,9 +66,8 @@ class Reader:
                 if not waiting:
                     return
                 started = time.perf_counter()
-                ready = self._collect(waiting[0], epoch, seed)
+                ready = self._collect(waiting.popleft(), epoch, seed)
                 self.waited += time.perf_counter() - started
-                waiting.popleft()
                 yield ready
         finally:  # who stops in the middle of an epoch leaves nothing behind for the next one
             for batch in waiting:
@@ -82,11 +81,12 @@ class Reader:
     def _collect(self, batch: Sequence[int], epoch: int, seed: int) -> list[Example]:
         if not self._workers:
             return list(examples(self.samples, batch, epoch, seed))
-        found = {
-            item: example
-            for worker, items in zip(self._workers, self._shares(batch), strict=True)
-            for item, example in zip(items, worker.answer(items), strict=True)
-        }
+        shares = self._shares(batch)
+        # All are heard before a refusal is raised: no answer may be left over for another question.
+        answers = [worker.answer(items) for worker, items in zip(self._workers, shares, strict=True)]
+        found: dict[int, Example] = {}
+        for items, answer in zip(shares, answers, strict=True):
+            found |= zip(items, unpack(answer) if items else [], strict=True)
         return [found[item] for item in batch]
 
 
@@ -121,12 +121,12 @@ class _Worker:
             with contextlib.suppress(OSError):  # it has ended; the answer, which will not come, says so
                 self._line.send_bytes(json.dumps([list(items), epoch, seed]).encode())
 
-    def answer(self, items: Sequence[int]) -> list[Example]:
-        """The answer to the oldest question that has none yet."""
+    def answer(self, items: Sequence[int]) -> bytes:
+        """The answer to the oldest question that has none yet; nothing where nothing was asked."""
         while items and self._forgotten:
             self._next()
             self._forgotten -= 1
-        return unpack(self._next()) if items else []
+        return self._next() if items else b""
 
     def forget(self, items: Sequence[int]) -> None:
         """The answer to one more question is not wanted any more."""

@@ -1,4 +1,5 @@
 import itertools
+import tarfile
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from PIL import Image
 from recog import data, frontend, manifest
 from recog.alphabet import Alphabet
 from recog.augment import HandwritingAugment, Masking, SpeechAugment
+from recog.augment.sound import Speed
 from recog.data import DataConfig, Samples
 from recog.errors import ConfigError, InputError, TrainingError
 from recog.frontend import Frontend
@@ -176,6 +178,57 @@ def test_lengths_tell_the_frames_without_decoding(tmp_path: Path) -> None:
     assert [data.length(row, TINY_SPEECH) for row in without] == samples_of(tmp_path).lengths
 
 
+@pytest.mark.parametrize(
+    ("kind", "augment"),
+    [
+        (TINY_SPEECH, SpeechAugment(tempo=0.2, speed=Speed(0.5, 0.2))),
+        (TINY_HANDWRITING, HandwritingAugment(slant=0.3, stretch=0.3, scale=0.3)),
+    ],
+    ids=["speech", "handwriting"],
+)
+def test_batches_are_cut_by_the_lengths_that_examples_will_have(
+    tmp_path: Path, kind: Frontend, augment: SpeechAugment | HandwritingAugment
+) -> None:
+    samples = samples_of(tmp_path, kind=kind, augment=augment)
+    config = DataConfig(batch_frames=800, weights={"built": 60.0})
+    for number in (0, 1):
+        batches = samples.epoch(number, 1, config)
+        drawn = [[samples.draw(item, number, 1).length for item in batch] for batch in batches]
+        for batch, lengths in zip(batches[::20], drawn[::20], strict=True):
+            true = [len(samples.example(item, number, 1).features) for item in batch]
+            assert np.abs(np.array(true) - lengths).max() <= 3
+        padded = sum(len(lengths) * max(lengths) for lengths in drawn)
+        assert 1 - sum(map(sum, drawn)) / padded < 0.08
+
+
+def test_a_row_seen_twice_in_an_epoch_is_changed_anew(tmp_path: Path) -> None:
+    samples = samples_of(tmp_path, augment=SpeechAugment(tempo=0.3, warp=0.3))
+    items = sorted(item for batch in samples.epoch(1, 1, DataConfig(weights={"built": 3.0})) for item in batch)
+    assert items == list(range(3 * len(TEXTS)))
+    first, second = (samples.example(item, 1, 1) for item in (5, 5 + len(TEXTS)))
+    assert (first.id, first.target) == (second.id, second.target)
+    assert first.features.shape != second.features.shape or not torch.equal(first.features, second.features)
+
+
+def test_an_epoch_goes_through_a_few_shards_at_a_time(tmp_path: Path) -> None:
+    write_rows(tmp_path, TINY_SPEECH, TEXTS)
+    rows = []
+    for number in range(len(TEXTS)):
+        with tarfile.open(tmp_path / f"{number // 2}.tar", "a") as tar:
+            tar.add(tmp_path / f"{number}.wav", f"{number}.wav")
+        rows.append({"audio": f"{number // 2}.tar/{number}.wav", "text": TEXTS[number]})
+    manifest.write(tmp_path / "tars.jsonl", rows)
+    samples = Samples(manifest.read(tmp_path / "tars.jsonl"), ABCD, TINY_SPEECH, "spoken")
+    orders = set()
+    for number in range(6):
+        batches = samples.epoch(number, 1, DataConfig(batch_frames=1, shards_at_once=2))
+        shards = [item // 2 for batch in batches for item in batch]
+        assert len(set(shards[:4])) == len(set(shards[4:])) == 2
+        assert set(shards) == {0, 1, 2, 3}
+        orders.add(tuple(shards))
+    assert len(orders) > 3
+
+
 def test_a_picture_stored_on_its_side_has_its_upright_length(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -193,7 +246,8 @@ def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"batch_frames": 0}, {"early_batch_frames": 0}, {"copies": -1}, {"weights": {"built": -1.0}}]
+    "settings",
+    [{"batch_frames": 0}, {"early_batch_frames": 0}, {"copies": -1}, {"weights": {"built": -1.0}}, {"workers": -1}],
 )
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=r"^data: "):

@@ -118,7 +118,10 @@ def _change(
     other: Callable[[], Image.Image],
 ) -> Image.Image:
     if name == "stroke":
-        return line.filter(ImageFilter.MinFilter(3) if random.random() < 0.5 else ImageFilter.MaxFilter(3))
+        thicker = random.random() < 0.5
+        moved = line.filter(ImageFilter.MinFilter(3) if thicker else ImageFilter.MaxFilter(3))
+        # Less than a whole step: a stroke of two pixels would be gone after one.
+        return Image.blend(line, moved, random.uniform(0.4, 1) if thicker else random.uniform(0.3, 0.7))
     if name == "blur":
         return line.filter(ImageFilter.GaussianBlur(random.uniform(0.3, 1.2)))
     values = np.asarray(line, np.float32)

@@ -74,10 +74,10 @@ def erase(values: Values, random: np.random.Generator) -> Values:
     height, width = values.shape
     paper, values = paper_of(values), values.copy()
     for _ in range(int(random.integers(1, 2 + width // (3 * height)))):
-        wide, high = max(1, int(random.uniform(0.04, 0.22) * height)), int(random.uniform(0.2, 0.8) * height)
+        wide, high = max(1, int(random.uniform(0.04, 0.16) * height)), int(random.uniform(0.2, 0.8) * height)
         left, top = int(random.integers(0, max(1, width - wide))), int(random.integers(0, height - high + 1))
         hole = values[top : top + high, left : left + wide]
-        hole += random.uniform(0.6, 1) * (paper + random.uniform(-15, 5) - hole)
+        hole += random.uniform(0.5, 0.95) * (paper + random.uniform(-15, 5) - hole)
     return values
 
 

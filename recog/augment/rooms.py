@@ -76,12 +76,33 @@ def convolve(speech: Waveform, response: Waveform) -> Waveform:
 
 @functools.lru_cache(maxsize=ROOMS)
 def _simulated(number: int, rate_hz: int, shortest: float, longest: float) -> Waveform:
+    return _from_direct(simulate(draw(np.random.default_rng([number, 1979]), shortest, longest), rate_hz))
+
+
+def simulate(room: Shoebox, rate_hz: int) -> Waveform:
+    """(n,) impulse response of a room that has the reverberation time asked for.
+
+    Echoes between parallel walls outlive the even field of Eyring's formula, so a first response is measured and the
+    walls are taken to be as much duller as it lasts too long.
+    """
+    found = reverberation_of(_without_offset(response_of(room, rate_hz, room.reflection), rate_hz), rate_hz)
+    return _without_offset(response_of(room, rate_hz, room.reflection ** (found / room.reverberation)), rate_hz)
+
+
+def _without_offset(response: Waveform, rate_hz: int) -> Waveform:
+    """Images all of one sign leave an offset that no room has (Allen & Berkley 1979, section II): 40 Hz and up."""
     import scipy.signal
 
-    response = response_of(draw(np.random.default_rng([number, 1979]), shortest, longest), rate_hz)
-    # Images all of one sign leave an offset that no room has (Allen & Berkley 1979, section II).
     high_pass = scipy.signal.butter(2, 40, "highpass", fs=rate_hz, output="sos")
-    return _from_direct(scipy.signal.sosfilt(high_pass, response).astype(np.float32))
+    return np.asarray(scipy.signal.sosfilt(high_pass, response), np.float32)
+
+
+def reverberation_of(response: Waveform, rate_hz: int) -> float:
+    """Seconds in which sound falls by 60 dB, from its fall between -5 and -25 dB (Schroeder 1965)."""
+    energy = np.cumsum(np.square(response[::-1], dtype=np.float64))[::-1]
+    decay = 10 * np.log10(energy / energy[0] + 1e-12)
+    first, last = int(np.argmax(decay < -5)), int(np.argmax(decay < -25))
+    return float(-60 / np.polyfit(np.arange(first, last) / rate_hz, decay[first:last], 1)[0])
 
 
 def draw(random: np.random.Generator, shortest: float, longest: float) -> Shoebox:
@@ -94,11 +115,11 @@ def draw(random: np.random.Generator, shortest: float, longest: float) -> Shoebo
     return Shoebox(size, places[0], places[1], random.uniform(shortest, longest))
 
 
-def response_of(room: Shoebox, rate_hz: int) -> Waveform:
+def response_of(room: Shoebox, rate_hz: int, reflection: float) -> Waveform:
     """(n,) pressure at the microphone after an impulse at the speaker; sample k is k / rate_hz seconds after it.
 
     Image sources (Allen & Berkley 1979, eq. 10): every mirror image of the speaker sends the impulse, weaker by its
-    distance and by the walls on its way, up to the reverberation time. Between samples by linear interpolation.
+    distance and by the `reflection` of every wall on its way, up to the reverberation time. Between samples by linear interpolation.
     """
     reach = SPEED_OF_SOUND * room.reverberation
     axes = [_images(*along, reach) for along in zip(room.size, room.speaker, room.microphone, strict=True)]
@@ -109,7 +130,7 @@ def response_of(room: Shoebox, rate_hz: int) -> Waveform:
         near = distance < reach
         walls = (bounces + bounces_y[:, None] + bounces_z[None, :])[near]
         distance = distance[near]
-        pressure = room.reflection**walls / (4 * math.pi * np.maximum(distance, 0.1))
+        pressure = reflection**walls / (4 * math.pi * np.maximum(distance, 0.1))
         sample = distance * (rate_hz / SPEED_OF_SOUND)
         whole = sample.astype(np.int64)
         late = sample - whole

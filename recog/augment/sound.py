@@ -81,7 +81,7 @@ def draw_speed(speed: Speed, random: np.random.Generator) -> int:
 
 
 def play_at(waveform: Waveform, percent: int) -> Waveform:
-    """(n,) -> (ceil(100 n / percent),), faster or slower: every frequency times percent / 100; nothing is folded back."""
+    """(n,) -> (ceil(100 n / percent),), faster or slower: every frequency times percent / 100, low-passed first where that needs be."""
     if percent == 100:
         return waveform
     import scipy.signal  # takes a second to import: only who plays pays
