@@ -19,6 +19,7 @@ COMMANDS = {
     "tune": "Puts language models into a bundle and tunes its decoder.",
     "language": "Puts language models or a list of words into a bundle, takes them out, or tells what is there.",
     "pronounce": "Says words in phones: as a dictionary has them, or as a model trained from one would say them.",
+    "doctor": "Tells what this installation can do, what is missing and the command that mends it.",
     "app": "Starts the front end in the browser.",
     "test": "Runs lint, type check and tests of a checkout.",
 }

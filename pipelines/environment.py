@@ -25,6 +25,8 @@ MODULES = {
 def rerun_if_needed(arguments: Sequence[str]) -> int | None:
     """None where this Python has all that the command needs; else sets up `.venv`, runs the command there, gives its exit code."""
     command = arguments[0] if arguments else ""
+    if command == "doctor" and sys.version_info >= (3, 11):  # tells what is missing, installs nothing
+        return None
     extras = EXTRAS.get(command, ())
     if not missing(extras):
         return None

@@ -1,4 +1,4 @@
-"""TensorBoard event files of a training run, where TensorBoard is installed (`pip install 'recog[train]'`)."""
+"""TensorBoard event files of a training run, where TensorBoard is installed (extra `train`)."""
 
 import importlib.util
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ from typing import Any
 from recog.errors import ConfigError
 
 WISHES = ("auto", "yes", "no")
-INSTALL = "pip install 'recog[train]'"
+INSTALL = 'python -m pip install "tensorboard>=2.17"'
 
 
 class Events:
