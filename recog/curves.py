@@ -105,7 +105,7 @@ def _points(lines: Sequence[dict[str, Any]], key: str, times: float = 1.0) -> tu
 def draw(log: Path, name: str) -> Path:
     """Reads a log and writes curves.png beside it, whole or not at all; gives its path."""
     history = read(log)
-    best = min((line["cer"] for line in history.evaluations), default=None)
+    best = min((line["cer"] for line in history.evaluations if math.isfinite(line["cer"])), default=None)
     told = f"{name}: {history.updates[-1]['update'] if history.updates else 0} updates"
     if history.updates and history.updates[-1].get("minutes") is not None:
         told += f", {history.updates[-1]['minutes']:.0f} min"
