@@ -1,7 +1,8 @@
 """A whole recording, however long, as the network hears it: log-probabilities of all its frames, and their seconds."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +13,19 @@ from recog.alphabet import BLANK
 from recog.audio import SpeechFrontend, Waveform
 from recog.ctc.timing import Timing, place_words
 from recog.recognizer import Recognizer
+from recog.segments import Cutting, Segment, segments
+from recog.stitching import stitch, word_border
+from recog.voice import detector
 
-# Longer recordings are cut at their quietest places: the network was trained on utterances, not on hours.
-LONGEST_SECONDS = 24.0
-# So many pieces are in memory as features at a time.
-_PIECES = 64
+# Segments that go through the network at a time.
+WINDOWS = 8
+# Stretches without a pause are parted between two words when they grow longer.
+LONGEST_STRETCH_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of the recording that went through the network alone."""
+    """A stretch of the recording from pause to pause."""
 
     # Samples of the recording, and frames of the whole.
     samples: slice
@@ -80,36 +84,101 @@ class Hearing:
         return self._seconds((frame - piece.frames.start) * self.steps, piece.samples)
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """A part of the recording that is decoded alone: from pause to pause, or to a border of words."""
+
+    # First sample in the recording; the sound.
+    start: int
+    waveform: Waveform
+    # (T, S) natural-log probabilities.
+    log_probs: NDArray[np.float32]
+    # Whether it went through the network; else every frame is blank.
+    heard: bool
+
+
+def hear(
+    recognizer: Recognizer,
+    blocks: Iterable[Waveform],
+    cutting: Cutting,
+    voice: str = "auto",
+    together: int = WINDOWS,
+) -> Iterator[Stretch]:
+    """Blocks of a waveform at the frontend's rate -> what the network hears, stretch after stretch, without a gap.
+
+    Memory does not grow with the recording: so many windows are fed to the network at a time.
+    """
+    frontend = _frontend(recognizer)
+    grid = round(frontend.hop_seconds * frontend.rate_hz) * recognizer.shortening
+    cut = segments(blocks, frontend.rate_hz, grid, lambda: detector(voice, frontend.rate_hz), cutting)
+    alphabet = recognizer.bundle.alphabet
+    space = alphabet.encode(" ")[0] if " " in alphabet.symbols else None
+    longest = round(LONGEST_STRETCH_SECONDS * frontend.rate_hz) // grid
+    # The stretch that goes on.
+    begun: Stretch | None = None
+    for segment, log_probs in _fed(recognizer, frontend, cut, together):
+        stretch = Stretch(segment.start, segment.waveform, log_probs, segment.spoken)
+        if begun is not None:
+            offset = (segment.start - begun.start) // grid
+            if offset > longest:
+                done, begun = _parted(begun, word_border(begun.log_probs, longest // 2, offset, space), grid)
+                offset = (segment.start - begun.start) // grid
+                yield done
+            stretch = _joined(begun, stretch, offset)
+        begun = stretch if segment.goes_on else None
+        if begun is None:
+            yield stretch
+
+
+def _joined(left: Stretch, right: Stretch, offset: int) -> Stretch:
+    known = left.start + left.waveform.size - right.start
+    waveform = np.concatenate([left.waveform, right.waveform[known:]])
+    return Stretch(left.start, waveform, stitch(left.log_probs, right.log_probs, offset), left.heard or right.heard)
+
+
+def _parted(stretch: Stretch, frame: int, grid: int) -> tuple[Stretch, Stretch]:
+    sample = frame * grid
+    return (
+        Stretch(stretch.start, stretch.waveform[:sample], stretch.log_probs[:frame], True),
+        Stretch(stretch.start + sample, stretch.waveform[sample:], stretch.log_probs[frame:], True),
+    )
+
+
+def _fed(
+    recognizer: Recognizer, frontend: SpeechFrontend, cut: Iterator[Segment], together: int
+) -> Iterator[tuple[Segment, NDArray[np.float32]]]:
+    """The segments in order with their log-probabilities; digital silence is not fed to the network."""
+    hop = round(frontend.hop_seconds * frontend.rate_hz)
+    while group := list(itertools.islice(cut, together)):
+        group = [replace(one, spoken=one.spoken and not audio.is_silent(one.waveform)) for one in group]
+        spoken = [segment for segment in group if segment.spoken]
+        features = [audio.features(segment.waveform, frontend) for segment in spoken]
+        heard = {spoken[number].start: log_probs for number, log_probs in recognizer.log_probs(features)}
+        for segment in group:
+            frames = -(-(1 + segment.waveform.size // hop) // recognizer.shortening)
+            yield segment, heard.get(segment.start, _silence(frames, len(recognizer.bundle.alphabet)))
+
+
+def _frontend(recognizer: Recognizer) -> SpeechFrontend:
+    frontend = recognizer.bundle.frontend
+    assert isinstance(frontend, SpeechFrontend)
+    return frontend
+
+
 def listen(recognizer: Recognizer, waveform: Waveform) -> Hearing:
     """A waveform (n,) at the frontend's rate -> what the network hears, cut and fed as in transcription.
 
-    Digital silence is not fed to it: there every frame is blank.
+    All of it is listened to, since there may be a word where nobody seems to speak.
     """
-    frontend = recognizer.bundle.frontend
-    assert isinstance(frontend, SpeechFrontend)
-    steps = recognizer.shortening
+    frontend = _frontend(recognizer)
     pieces, matrices, frame = [], [], 0
-    for samples, log_probs in _pieces(recognizer, frontend, waveform, steps):
-        frames = slice(frame, frame + len(log_probs))
-        pieces.append(Piece(samples, frames, loudness(waveform[samples], frontend)))
-        matrices.append(log_probs)
+    for stretch in hear(recognizer, [waveform], Cutting(rest=None)):
+        frames = slice(frame, frame + len(stretch.log_probs))
+        samples = slice(stretch.start, stretch.start + stretch.waveform.size)
+        pieces.append(Piece(samples, frames, loudness(stretch.waveform, frontend)))
+        matrices.append(stretch.log_probs)
         frame = frames.stop
-    return Hearing(np.concatenate(matrices), tuple(pieces), frontend, steps, recognizer.timing)
-
-
-def _pieces(
-    recognizer: Recognizer, frontend: SpeechFrontend, waveform: Waveform, steps: int
-) -> Iterator[tuple[slice, NDArray[np.float32]]]:
-    cuts = audio.cut_at_pauses(waveform, frontend.rate_hz, LONGEST_SECONDS)
-    hop = round(frontend.hop_seconds * frontend.rate_hz)
-    for start in range(0, len(cuts), _PIECES):
-        group = cuts[start : start + _PIECES]
-        spoken = [samples for samples in group if not audio.is_silent(waveform[samples])]
-        features = [audio.features(waveform[samples], frontend) for samples in spoken]
-        heard = {spoken[number].start: log_probs for number, log_probs in recognizer.log_probs(features)}
-        for samples in group:
-            frames = -(-(1 + (samples.stop - samples.start) // hop) // steps)
-            yield samples, heard.get(samples.start, _silence(frames, len(recognizer.bundle.alphabet)))
+    return Hearing(np.concatenate(matrices), tuple(pieces), frontend, recognizer.shortening, recognizer.timing)
 
 
 def _silence(frames: int, symbols: int) -> NDArray[np.float32]:

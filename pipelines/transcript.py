@@ -1,6 +1,7 @@
 """What the pipelines give: text, and where each word stands, in seconds of the recording or pixels of the picture."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +10,9 @@ from numpy.typing import NDArray
 
 from recog.ctc.timing import Timing, place_words
 from recog.recognizer import Recognition
+
+# A channel that is silent for so long may have ended its turn.
+TURN_PAUSE_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,42 @@ class SpokenWord:
     end: float
     # 0 to 1: how likely it is right, where the transcript is calibrated.
     confidence: float
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What one channel says before another does."""
+
+    # Counted from 1.
+    channel: int
+    words: tuple[SpokenWord, ...]
+
+    @property
+    def text(self) -> str:
+        """The words in one line."""
+        return " ".join(word.text for word in self.words)
+
+
+def turns_of(channels: Sequence[Sequence[SpokenWord]]) -> tuple[Turn, ...]:
+    """The words of each channel, in order -> turns in the order they begin.
+
+    A pause of a second in a channel is where another may have its turn; without one in between, the turn goes on.
+    """
+    phrases: list[Turn] = []
+    for channel, words in enumerate(channels, 1):
+        phrase: list[SpokenWord] = []
+        for word in words:
+            if phrase and word.start - phrase[-1].end >= TURN_PAUSE_SECONDS:
+                phrases.append(Turn(channel, tuple(phrase)))
+                phrase = []
+            phrase.append(word)
+        if phrase:
+            phrases.append(Turn(channel, tuple(phrase)))
+    phrases.sort(key=lambda turn: (turn.words[0].start, turn.channel))
+    return tuple(
+        Turn(channel, tuple(word for turn in group for word in turn.words))
+        for channel, group in itertools.groupby(phrases, lambda turn: turn.channel)
+    )
 
 
 @dataclass(frozen=True)
@@ -50,10 +90,15 @@ class SpeechTranscript:
     duration: float
     # Of 100 words with confidence 0.8, about 80 are right. False: confidences are what network and beam say, raw.
     calibrated: bool = False
+    # Who speaks when, where each channel was listened to alone; else none.
+    turns: tuple["Turn", ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values: `text`, `words` (text, start, end, confidence), `duration`, `calibrated`."""
-        return asdict(self)
+        """Plain values: `text`, `words` (text, start, end, confidence), `duration`, `calibrated`; `turns` if there are."""
+        plain = asdict(self)
+        if not self.turns:
+            del plain["turns"]
+        return plain
 
 
 @dataclass(frozen=True)

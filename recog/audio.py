@@ -4,11 +4,12 @@ Decoding is FFmpeg's, carried inside PyAV, so wav, flac, ogg, opus, mp3, webm, m
 no program beside Python.
 """
 
+import contextlib
 import functools
 import io
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,51 @@ def read(
     is left out, what can be decoded is kept; a list given as `damage` is told of each such stretch.
     Refuses what holds no sound, and recordings longer than the limit.
     """
+    return np.concatenate(list(stream(source, rate_hz, limit_seconds, damage)))
+
+
+def stream(
+    source: str | Path | bytes,
+    rate_hz: int = 16000,
+    limit_seconds: float = math.inf,
+    damage: list[str] | None = None,
+    channel: int | None = None,
+) -> Iterator[Waveform]:
+    """The same waveform in blocks of a second or more, so that a recording of any length fits into memory.
+
+    `channel`, counted from 0, is heard alone; None averages them all.
+    """
     damage = [] if damage is None else damage
+    samples = 0
+    with _opened(source) as (container, name):
+        for block in _blocks(_decode(container, rate_hz, damage, channel), rate_hz):
+            samples += block.size
+            if samples > limit_seconds * rate_hz:
+                raise InputError(f"{name} is longer than {limit_seconds:.0f} s, the limit; cut it into parts")
+            yield block
+        if samples == 0:
+            raise InputError(f"{name} holds no decodable sound; it may be cut off or damaged")
+        _compare(declared_seconds(container), samples / rate_hz, damage)
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a recording says of itself, without decoding it."""
+
+    # None where it does not know.
+    seconds: float | None
+    channels: int
+
+
+def describe(source: str | Path | bytes) -> Description:
+    """Length and channels of the first sound track. Refuses what holds no sound."""
+    with _opened(source) as (container, _):
+        return Description(declared_seconds(container), max(1, container.streams.audio[0].codec_context.channels))
+
+
+@contextlib.contextmanager
+def _opened(source: str | Path | bytes) -> Iterator[tuple[Any, str]]:
+    """The container, which has sound, and what to call it; errors of FFmpeg while it is open become our own."""
     import av
 
     name = "the uploaded data" if isinstance(source, bytes) else str(source)
@@ -109,13 +154,9 @@ def read(
         ) as container:
             if not container.streams.audio:
                 raise InputError(f"{name} holds no sound track")
-            waveform = _decode(container, rate_hz, limit_seconds, name, damage)
-            _compare(declared_seconds(container), waveform.size / rate_hz, damage)
+            yield container, name
     except (av.error.FFmpegError, ValueError, UnicodeDecodeError) as error:
         raise InputError(f"{name} is not a recording that can be decoded ({_reason(error)})") from error
-    if waveform.size == 0:
-        raise InputError(f"{name} holds no decodable sound; it may be cut off or damaged")
-    return waveform
 
 
 def declared_seconds(container: Any) -> float | None:
@@ -136,11 +177,9 @@ def _compare(declared: float | None, decoded: float, damage: list[str]) -> None:
         damage.append(f"it declares {declared:.2f} s, {decoded:.2f} s can be decoded")
 
 
-def _decode(container: Any, rate_hz: int, limit_seconds: float, name: str, damage: list[str]) -> Waveform:
+def _decode(container: Any, rate_hz: int, damage: list[str], channel: int | None) -> Iterator[Waveform]:
     import av
 
-    pieces = [np.zeros(0, np.float32)]
-    samples = 0
     # Streams glued together, and AAC that turns stereo, change their form on the way.
     for _, alike in itertools.groupby(
         _frames(container, damage), lambda f: (f.format.name, f.layout.name, f.sample_rate)
@@ -149,11 +188,22 @@ def _decode(container: Any, rate_hz: int, limit_seconds: float, name: str, damag
         for frame in itertools.chain(alike, [None]):
             for piece in resampler.resample(frame):
                 channels = piece.to_ndarray()
-                pieces.append(channels[0] if len(channels) == 1 else channels.mean(axis=0))
-                samples += pieces[-1].size
-            if samples > limit_seconds * rate_hz:
-                raise InputError(f"{name} is longer than {limit_seconds:.0f} s, the limit; cut it into parts")
-    return _on_grid(np.concatenate(pieces))
+                if channel is not None:
+                    yield channels[channel] if channel < len(channels) else np.zeros_like(channels[0])
+                else:
+                    yield channels[0] if len(channels) == 1 else channels.mean(axis=0)
+
+
+def _blocks(pieces: Iterable[Waveform], least: int) -> Iterator[Waveform]:
+    """Pieces of any sizes joined to blocks of `least` samples or a little more; the last one holds the rest."""
+    waiting: list[Waveform] = []
+    for piece in pieces:
+        waiting.append(piece)
+        if sum(one.size for one in waiting) >= least:
+            yield _on_grid(np.concatenate(waiting))
+            waiting = []
+    if sum(one.size for one in waiting):
+        yield _on_grid(np.concatenate(waiting))
 
 
 def _frames(container: Any, damage: list[str]) -> Iterator[Any]:
@@ -291,19 +341,3 @@ def normalise(x: Tensor) -> Tensor:
 def is_silent(waveform: Waveform, threshold: float = 1e-4) -> bool:
     """Whether a waveform never rises above digital silence (-80 dB of full scale)."""
     return bool(np.abs(waveform).max(initial=0.0) < threshold)
-
-
-def cut_at_pauses(waveform: Waveform, rate_hz: int, longest_seconds: float) -> list[slice]:
-    """Sample ranges that cover a waveform in order, none longer than asked; cut in the quietest 0.3 s of each last half."""
-    longest = max(4, round(longest_seconds * rate_hz))
-    window = min(round(0.3 * rate_hz), longest // 4)
-    pieces, start = [], 0
-    while len(waveform) - start > longest:
-        first = start + longest // 2
-        energy = np.cumsum(np.square(waveform[first : start + longest], dtype=np.float64))
-        quietest = int(np.argmin(energy[window:] - energy[:-window]))
-        cut = first + quietest + window // 2
-        pieces.append(slice(start, cut))
-        start = cut
-    pieces.append(slice(start, len(waveform)))
-    return pieces

@@ -1,5 +1,4 @@
 import io
-import itertools
 import math
 import struct
 from collections.abc import Callable
@@ -390,26 +389,29 @@ def test_digital_silence_is_told_from_a_whisper() -> None:
     assert not audio.is_silent(tone_wave(amplitude=0.001))
 
 
-def test_long_recordings_are_cut_in_their_pauses() -> None:
-    rate_hz = 1000
-    wave = np.random.default_rng(0).normal(0, 0.2, 25 * rate_hz).astype(np.float32)
-    for pause in (3.0, 7.5, 9.0, 14.5, 19.0):
-        wave[round(pause * rate_hz) : round((pause + 0.5) * rate_hz)] *= 0.01
-    pieces = audio.cut_at_pauses(wave, rate_hz, longest_seconds=6.0)
-    assert next((piece.start, piece.stop) for piece in pieces)[0] == 0
-    assert all(one.stop == other.start for one, other in itertools.pairwise(pieces))
-    assert pieces[-1].stop == len(wave)
-    assert all(piece.stop - piece.start <= 6 * rate_hz for piece in pieces)
-    assert all(np.abs(wave[piece.stop - 50 : piece.stop + 50]).max() < 0.05 for piece in pieces[:-1])
+def test_a_stream_is_the_recording_in_blocks(tmp_path: Path) -> None:
+    wave = np.random.default_rng(0).normal(0, 0.2, (44100 * 3 + 17, 2)).astype(np.float32)
+    for name in ("a.wav", "a.flac", "a.ogg", "a.mp3"):
+        soundfile.write(tmp_path / name, wave, 44100)
+        blocks = list(audio.stream(tmp_path / name, 16000))
+        assert np.array_equal(np.concatenate(blocks), audio.read(tmp_path / name, 16000))
+        assert all(16000 <= len(block) < 24000 for block in blocks[:-1])
+        assert len(blocks) > 2
+    assert np.array_equal(
+        np.concatenate(list(audio.stream((tmp_path / "a.mp3").read_bytes()))), audio.read(tmp_path / "a.mp3")
+    )
 
 
-@pytest.mark.parametrize(
-    ("samples", "longest"), [(1, 1.0), (999, 1.0), (1000, 1.0), (1001, 1.0), (5000, 0.1), (5000, 0.5)]
-)
-def test_pieces_cover_a_recording_of_any_length(samples: int, longest: float) -> None:
-    pieces = audio.cut_at_pauses(np.ones(samples, np.float32), 1000, longest)
-    assert np.array_equal(np.concatenate([np.arange(samples)[piece] for piece in pieces]), np.arange(samples))
-    assert all(0 < piece.stop - piece.start <= 1000 * longest for piece in pieces)
+def test_one_channel_alone(tmp_path: Path) -> None:
+    left, right = tone_wave(300, 1.0), tone_wave(900, 1.0)
+    soundfile.write(tmp_path / "two.wav", np.stack([left, right], axis=1), 16000, subtype="FLOAT")
+    found = [np.concatenate(list(audio.stream(tmp_path / "two.wav", channel=channel))) for channel in range(3)]
+    assert [dominant_hz(one, 16000) for one in found[:2]] == [300.0, 900.0]
+    assert np.allclose(found[0], left, atol=1e-4)
+    assert not found[2].any()  # FFmpeg may tell of more channels than a stretch of the recording has
+    assert audio.describe(tmp_path / "two.wav") == audio.Description(1.0, 2)
+    with pytest.raises(InputError, match=r"none\.wav does not exist"):
+        audio.describe(tmp_path / "none.wav")
 
 
 def encoded(container: str, codec: str, seconds: float = 4.0) -> bytes:

@@ -1,6 +1,5 @@
 """Recordings and pictures to text through trained tiny bundles: the text, the times, the boxes, the refusals."""
 
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +8,8 @@ import soundfile
 from conftest import SPOKEN_TEXTS, TINY_SPEECH, WRITTEN_TEXTS, draw_line, spell_wave
 from PIL import Image
 
-from pipelines import HandwritingPipeline, SpeechPipeline, speech
+from pipelines import HandwritingPipeline, SpeechPipeline
 from pipelines.transcription import default_bundle, transcribe
-from recog import audio
-from recog.audio import cut_at_pauses, is_silent
 from recog.ctc.hypothesis import Hypothesis, Span, Word
 from recog.errors import CheckpointError, ConfigError, InputError
 from recog.recognizer import DecodingOptions, Recognition
@@ -45,7 +42,7 @@ def test_word_times_are_where_the_sound_begins_and_ends(
     spans = (Span(5, 6, 0.9), Span(9, 10, 0.8), Span(15, 16, 1.0), Span(22, 23, 0.7))
     words = (Word("ab", 0, 2, 0.8), Word("c", 3, 4, 0.7))
     known = Recognition("ab c", Hypothesis((2, 3, 1, 4), spans, 0.0, words))
-    monkeypatch.setattr(speaker.recognizer, "recognise", lambda features: [known for _ in features])
+    monkeypatch.setattr(speaker.recognizer, "read", lambda matrices: [known for _ in matrices])
     path = tmp_path / "said.wav"
     soundfile.write(path, spell_wave("ab c", TINY_SPEECH.rate_hz), TINY_SPEECH.rate_hz)  # 0.52 s
     found = speaker(path).words
@@ -55,47 +52,10 @@ def test_word_times_are_where_the_sound_begins_and_ends(
     )
 
 
-def test_a_long_recording_is_cut_at_pauses_and_keeps_its_times(
-    speaker: SpeechPipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(speech, "LONGEST_SECONDS", 1.5)
-    pause = np.zeros(TINY_SPEECH.rate_hz // 2, np.float32)
-    said = [*SPOKEN_TEXTS, *SPOKEN_TEXTS]
-    pieces = [part for text in said for part in (spell_wave(text, TINY_SPEECH.rate_hz), pause)]
-    path = tmp_path / "long.flac"
-    soundfile.write(path, np.concatenate(pieces), TINY_SPEECH.rate_hz)
-    transcript = speaker(path)
-    # The oracle: each piece as a recording of its own, its times moved by where it was cut.
-    waveform = audio.read(path, TINY_SPEECH.rate_hz)
-    ranges = cut_at_pauses(waveform, TINY_SPEECH.rate_hz, 1.5)
-    assert len(ranges) > 5
-    expected = []
-    for piece in ranges:
-        soundfile.write(tmp_path / "piece.wav", waveform[piece], TINY_SPEECH.rate_hz, subtype="FLOAT")
-        offset = piece.start / TINY_SPEECH.rate_hz
-        expected += [(word.text, word.start + offset) for word in speaker(tmp_path / "piece.wav").words]
-    assert [word.text for word in transcript.words] == [text for text, _ in expected]
-    assert [word.start for word in transcript.words] == pytest.approx([start for _, start in expected], abs=2e-3)
-    assert all(one.end <= two.start + 1e-9 for one, two in itertools.pairwise(transcript.words))
-    assert transcript.words[-1].end <= transcript.duration
-
-
 def test_silence_gives_an_empty_transcript(speaker: SpeechPipeline, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "silent.wav", np.zeros(16000, np.float32), 8000)
     transcript = speaker(tmp_path / "silent.wav")
     assert (transcript.text, transcript.words, transcript.duration) == ("", (), 2.0)
-
-
-def test_pieces_cover_the_recording_and_cut_in_the_quiet() -> None:
-    wave = np.ones(10_000, np.float32)
-    wave[6_000:6_500] = 0
-    pieces = cut_at_pauses(wave, 1000, 8.0)
-    assert next((piece.start, piece.stop) for piece in pieces)[0] == 0
-    assert pieces[-1].stop == 10_000
-    assert all(one.stop == two.start for one, two in itertools.pairwise(pieces))
-    assert 6_000 <= pieces[0].stop <= 6_500
-    assert is_silent(wave[6_000:6_500])
-    assert not is_silent(wave[6_000:6_501])
 
 
 def test_a_line_to_text(reader: HandwritingPipeline, tmp_path: Path) -> None:
