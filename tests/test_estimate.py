@@ -1,0 +1,151 @@
+"""Memory that is foretold: sums by hand, and what autograd really keeps."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import TINY_HANDWRITING, TINY_NETWORK, TINY_SPEECH
+from torch import nn
+
+from recog import estimate as estimation
+from recog import memory
+from recog.data import DataConfig
+from recog.errors import TrainingError
+from recog.estimate import Activations, Estimate, activations, bytes_a_frame, estimate, saved_bytes, told
+from recog.image import HandwritingFrontend
+from recog.models.network import Network
+from recog.training.settings import FitConfig
+
+CPU = torch.device("cpu")
+MEGA = 1_000_000
+
+
+def test_what_autograd_keeps_is_counted_by_hand() -> None:
+    model = nn.Sequential(nn.Linear(3, 5), nn.Tanh())
+    x = torch.zeros(7, 3)
+    with saved_bytes(model) as seen:
+        y = model(x)
+    # Linear keeps its input, 7 x 3 floats, but not its own weight; Tanh keeps its output, 7 x 5 floats.
+    assert sorted(seen.values()) == [7 * 3 * 4, 7 * 5 * 4]
+    assert y.requires_grad
+
+
+def test_two_views_of_one_storage_count_once() -> None:
+    with saved_bytes(nn.Linear(1, 1)) as seen:
+        x = torch.ones(10, requires_grad=True) * 2  # keeps a number
+        (x[:5] * x[5:]).sum()
+    assert sorted(seen.values())[-1] == 40 and len([size for size in seen.values() if size == 40]) == 1
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_small_batches_foretell_a_large_one(precision: str) -> None:
+    network = Network(TINY_NETWORK, TINY_SPEECH.features, 6).train()
+    foretold = activations(network, precision, CPU)
+    with saved_bytes(network) as seen, torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+        output = network(torch.zeros(5, 3000, TINY_SPEECH.features), torch.full((5,), 3000), auxiliary=True)
+    del output
+    without_loss = activations(network, precision, CPU, labels_a_frame=0.0)
+    assert without_loss.bytes_for(15000) == pytest.approx(sum(seen.values()), rel=0.03)
+    assert foretold.bytes_for(15000) > without_loss.bytes_for(15000)  # CTC's tables grow with the texts
+
+
+def test_counting_leaves_the_network_and_the_random_state_alone() -> None:
+    network = Network(replace(TINY_NETWORK, dropout=0.5), TINY_SPEECH.features, 6)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    torch.manual_seed(3)
+    activations(network, "fp32", CPU)
+    drawn = torch.rand(4)
+    torch.manual_seed(3)
+    assert torch.equal(drawn, torch.rand(4))
+    assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+    assert all(parameter.grad is None for parameter in network.parameters())
+
+
+def test_the_parts_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(estimation, "activations", lambda *given: Activations(a_frame=1000.0, once=500_000.0))
+    network = Network(TINY_NETWORK, TINY_SPEECH.features, 6)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    lengths = [400] * 50  # 20000 frames of 10 ms at 8 kHz in 16 bits: 160 bytes each
+    batching = DataConfig(batch_frames=5000, workers=2)
+    found = estimate(network, lengths, 2000, TINY_SPEECH, FitConfig(), batching, CPU)
+    assert found.parameters == parameters and found.state == 20 * parameters
+    assert found.activations == pytest.approx(0.8 * (500_000 + 5000 * 1000))
+    assert (found.samples, found.workers) == (20000 * 160, 2 * 350 * MEGA)
+    assert found.on_device == pytest.approx(20 * parameters + 0.8 * 5.5 * MEGA + 3.2 * MEGA + 700 * MEGA)
+    # Little memory for samples, one sample that is longer than a batch, and a corpus that fills no batch.
+    some = estimate(network, lengths, 9, TINY_SPEECH, FitConfig(), replace(batching, memory_gigabytes=0.001), CPU)
+    assert some.samples == MEGA
+    assert estimate(network, [9000, 10], 9, TINY_SPEECH, FitConfig(), batching, CPU).batch_frames == 9000
+    assert estimate(network, [100, 10], 9, TINY_SPEECH, FitConfig(), batching, CPU).batch_frames == 110
+
+
+def test_a_gpu_does_not_hold_the_samples() -> None:
+    parts = Estimate(10, 3e9, 5e9, 20000, samples=4e9, workers=1e9, device=torch.device("cuda"))
+    assert parts.on_device == 8e9 and replace(parts, device=CPU).on_device == 13e9
+
+
+def test_a_decoded_frame_by_hand() -> None:
+    assert bytes_a_frame(TINY_SPEECH) == 8000 * 0.01 * 2
+    assert bytes_a_frame(TINY_HANDWRITING) == 24
+    assert bytes_a_frame(HandwritingFrontend(height_px=48)) == 48
+
+
+def test_what_would_fit_is_told() -> None:
+    # 1 GB fixed, 4 GB for 20000 frames; of 4 GB nine tenths may be used: 2.6 GB are left, for 13000 frames.
+    parts = Estimate(5 * MEGA, 0.5e9, 4e9, 20000, samples=0.5e9, workers=0, device=CPU)
+    assert parts.fits(int(6e9)) and not parts.fits(int(4e9))
+    assert parts.largest_batch(int(4e9)) == 13000
+    lines = list(told(parts, int(4e9)))
+    assert lines[0].startswith("estimate: about 5.0 GB of main memory, 4.0 GB are free: weights, gradients")
+    assert "activations 4.0 GB for 20000 frames; decoded samples 0.50 GB" in lines[0]
+    assert lines[1] == "warning: that is likely too much; --set data.batch_frames=13000 would fit"
+    assert len(list(told(parts, int(60e9)))) == len(list(told(parts, None))) == 1
+    assert "too much for a batch of any size" in list(told(parts, int(1e9)))[1]
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), torch.OutOfMemoryError("CUDA out of memory."), "really: more than any machine has"]
+)
+def test_memory_that_ran_out_becomes_a_sentence(error: Exception | str) -> None:
+    with pytest.raises(TrainingError) as refused, memory.explained([700, 650, 710, 400], CPU):
+        if isinstance(error, Exception):
+            raise error
+        torch.empty(2**60)
+    told_so = str(refused.value)
+    assert told_so.startswith("a batch of 4 samples, 2840 padded frames, does not fit into main memory; --set ")
+    assert "--set data.batch_frames=1400 --set fit.accumulate=2" in told_so
+
+
+def test_a_single_sample_that_does_not_fit_is_not_blamed_on_the_batch() -> None:
+    expected = r"a single sample, 90000 padded frames, .* GPU's memory; cut it"
+    with pytest.raises(TrainingError, match=expected), memory.explained([90000], torch.device("cuda")):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+
+def test_other_errors_pass() -> None:
+    with pytest.raises(RuntimeError, match="shapes"), memory.explained([3], CPU):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+
+def test_free_memory_is_the_machines_or_the_containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemTotal:       100 kB\nMemFree: 3 kB\nMemAvailable:     40 kB\n")
+    assert memory._of_machine(meminfo) == 40 * 1024
+    assert memory._of_machine(tmp_path / "none") is None
+    (tmp_path / "max").write_text("9000\n")
+    (tmp_path / "now").write_text("2500\n")
+    absent, unlimited = tmp_path / "absent", tmp_path / "unlimited"
+    unlimited.write_text("max\n")
+    places = [(str(absent), "x"), (str(unlimited), "x"), (str(tmp_path / "max"), str(tmp_path / "now"))]
+    assert memory._of_container(places) == 6500 and memory._of_container(places[:2]) is None
+    monkeypatch.setattr(memory, "_of_machine", lambda path: 5000)
+    monkeypatch.setattr(memory, "_of_container", lambda found: 6500)
+    assert memory.free_bytes(CPU) == 5000
+
+
+@pytest.mark.parametrize(
+    ("number", "told_as"), [(1437, 1400), (99, 99), (7, 7), (0, 0), (20000, 20000), (123456, 120000)]
+)
+def test_settings_have_two_leading_digits(number: int, told_as: int) -> None:
+    assert memory.rounded(number) == told_as
