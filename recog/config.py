@@ -16,10 +16,12 @@ from recog.errors import ConfigError
 T = TypeVar("T")
 
 
-def load(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """A TOML file as nested dicts, with overrides like "network.layers=5" (values as in TOML) laid over it."""
+def load(path: str | Path | None, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """A TOML file (None: an empty one) as nested dicts, with overrides like "network.layers=5" (values as in TOML) laid
+    over it.
+    """
     try:
-        settings = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        settings = tomllib.loads(Path(path).read_text(encoding="utf-8")) if path is not None else {}
     except OSError as error:
         raise ConfigError(f"settings file {path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -1,6 +1,9 @@
 """The page: its tabs, its look, and how it is served."""
 
+from collections.abc import Callable, Sequence
+
 import gradio as gr
+from starlette.routing import BaseRoute
 
 from pipelines.handwriting import HandwritingPipeline
 from pipelines.speech import SpeechPipeline
@@ -66,14 +69,25 @@ class Page:
             with gr.Tab("Handwriting"):
                 HandwritingTab(self.blocks, handwriting, self.limits)
 
-    def launch(self, host: str = "127.0.0.1", port: int | None = None) -> str:
+    def launch(
+        self,
+        host: str = "127.0.0.1",
+        port: int | None = None,
+        beside: Sequence[BaseRoute] = (),
+        allowed: Callable[[str], bool] | None = None,
+    ) -> str:
         """Serves the page in the background and gives its address; without a port, on the first free one from 7860.
 
-        Raises OSError where the host or the port cannot be had.
+        Routes `beside` it are asked before the page is. Where `allowed` is given, the page asks for a password first,
+        under any name, and `allowed` says whether it is the right one. Raises OSError where the host or the port
+        cannot be had.
         """
         _, address, _ = self.blocks.queue().launch(
             server_name=host,
             server_port=port,
+            app_kwargs={"routes": list(beside)},
+            auth=(lambda _, password: allowed(password)) if allowed else None,
+            auth_message="Any name; the password is the token of this server.",
             theme=theme(),
             css=CSS,
             max_file_size=self.limits.megabytes * 1_000_000,

@@ -1,0 +1,230 @@
+"""POST /v1/audio/transcriptions: what OpenAI's clients send, and what they expect back."""
+
+import asyncio
+import html
+import json
+import math
+import threading
+import zlib
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import APIRouter, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+
+from pipelines.speech import SpeechPipeline
+from pipelines.transcript import SpeechTranscript, SpokenWord
+from pipelines.web.api_described import AUDIO
+from pipelines.web.api_work import Desk, GaveUpError, wait
+from pipelines.web.refusals import RefusalError
+from pipelines.web.uploads import Upload
+from recog.formats import srt
+from recog.formats.cues import cues
+from recog.formats.timed import Timed
+
+FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
+GRANULARITIES = ("segment", "word")
+# Pieces of a recording recognised at a time: memory stays bounded, and a client that has left is noticed.
+TOGETHER = 8
+# A bundle does not say which language it reads; this is ISO 639's word for that.
+UNKNOWN_LANGUAGE = "und"
+
+
+def router(desk: Desk) -> APIRouter:
+    """The route, for a desk."""
+    routes = APIRouter()
+
+    @routes.post("/v1/audio/transcriptions", openapi_extra=AUDIO, summary="A recording to text", tags=["speech"])
+    async def transcribe(request: Request) -> Response:
+        upload = await desk.receive(request)
+        try:
+            form, path = choices(upload), upload.file()
+            bundle = desk.bundles.get(upload.one("model"), "speech")
+            request.scope["recog"]["model"] = bundle.name
+            gone, heard = threading.Event(), asyncio.Queue[list[SpokenWord]]()
+            loop = asyncio.get_running_loop()
+
+            def work() -> SpeechTranscript:
+                pipeline: SpeechPipeline = bundle.pipeline()
+                waveform = desk.limits.recording(path, pipeline.frontend.rate_hz)
+                words: list[SpokenWord] = []
+                for piece in pipeline.words(waveform, 1 if form.stream else TOGETHER):
+                    if gone.is_set():
+                        raise GaveUpError
+                    words += piece
+                    if form.stream:
+                        loop.call_soon_threadsafe(heard.put_nowait, piece)
+                desk.metrics.heard(len(waveform) / pipeline.frontend.rate_hz)
+                return pipeline.join(waveform, words)
+
+            future = desk.ask(request, upload, work)
+        except BaseException:
+            upload.close()
+            raise
+        result = asyncio.ensure_future(wait(request, future, gone))
+        # Where the stream has ended before the work, nobody asks what became of it.
+        result.add_done_callback(lambda done: done.cancelled() or done.exception())
+        if form.stream:
+            return await streamed(result, heard)
+        transcript = await result
+        request.scope["recog"]["media_seconds"] = transcript.duration
+        return formatted(transcript, form.format, form.granularities, form.language)
+
+    return routes
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the fields of a request ask for."""
+
+    format: str = "json"
+    granularities: tuple[str, ...] = ("segment",)
+    language: str = UNKNOWN_LANGUAGE
+    stream: bool = False
+
+
+def choices(upload: Upload) -> Choices:
+    """Reads the fields; refuses a value that no format or granularity has. Unknown fields are ignored, as by OpenAI."""
+    wanted = upload.one("response_format", "json")
+    if wanted not in FORMATS:
+        raise RefusalError(400, f"response_format must be one of {', '.join(FORMATS)}", "response_format")
+    granularities = tuple(upload.several("timestamp_granularities")) or ("segment",)
+    if not set(granularities) <= set(GRANULARITIES):
+        raise RefusalError(400, "timestamp_granularities must be word, segment or both", "timestamp_granularities")
+    stream = upload.one("stream", "false").lower()
+    if stream not in ("true", "false", "1", "0"):
+        raise RefusalError(400, "stream must be true or false", "stream")
+    language = upload.one("language", UNKNOWN_LANGUAGE)
+    if len(language) > 35:  # the longest tag of BCP 47 that anybody needs
+        raise RefusalError(400, "language must be a language code such as en", "language")
+    return Choices(wanted, granularities, language, stream in ("true", "1"))
+
+
+def formatted(
+    transcript: SpeechTranscript, wanted: str, granularities: Sequence[str] = ("segment",), language: str = "und"
+) -> Response:
+    """A transcript as the answer in one of FORMATS."""
+    if wanted == "text":
+        return PlainTextResponse(transcript.text + "\n")
+    if wanted == "srt":
+        return PlainTextResponse(srt.dumps(cues(timed(transcript.words))))
+    if wanted == "vtt":
+        return Response(webvtt(cues(timed(transcript.words))), media_type="text/vtt; charset=utf-8")
+    if wanted == "json":
+        return JSONResponse({"text": transcript.text, "usage": usage(transcript)})
+    body: dict[str, Any] = {
+        "task": "transcribe",
+        "language": language,
+        "duration": transcript.duration,
+        "text": transcript.text,
+    }
+    if "segment" in granularities:
+        body["segments"] = segments(transcript.words)
+    if "word" in granularities:
+        body["words"] = [
+            {"word": word.text, "start": word.start, "end": word.end, "confidence": word.confidence}
+            for word in transcript.words
+        ]
+    return JSONResponse({**body, "usage": usage(transcript), "calibrated": transcript.calibrated})
+
+
+def segments(words: Sequence[SpokenWord]) -> list[dict[str, Any]]:
+    """The cues of the words, with the fields that OpenAI's clients require.
+
+    `avg_logprob` is the mean logarithm of the words' confidences, `compression_ratio` is as whisper computes it (bytes
+    of the text over bytes deflated). There are no tokens here and no temperature, and silence makes no segment.
+    """
+    found = []
+    for number, cue in enumerate(cues(timed(words))):
+        text = cue.text.replace("\n", " ")
+        inside = [word for word in words if cue.start <= word.start and word.end <= cue.end]
+        logs = [math.log(max(word.confidence, 1e-6)) for word in inside]
+        written = text.encode("utf-8")
+        found.append(
+            {
+                "id": number,
+                "seek": round(100 * cue.start),
+                "start": cue.start,
+                "end": cue.end,
+                "text": text,
+                "tokens": [],
+                "temperature": 0.0,
+                "avg_logprob": round(sum(logs) / len(logs), 4),
+                "compression_ratio": round(len(written) / len(zlib.compress(written)), 4),
+                "no_speech_prob": 0.0,
+            }
+        )
+    return found
+
+
+def webvtt(pieces: Sequence[Timed]) -> str:
+    """Cues as WebVTT, the subtitles of browsers."""
+    blocks = [
+        f"{srt.clock(cue.start, '.')} --> {srt.clock(cue.end, '.')}\n{html.escape(cue.text, quote=False)}\n"
+        for cue in pieces
+    ]
+    return "\n".join(["WEBVTT\n", *blocks])
+
+
+def timed(words: Sequence[SpokenWord]) -> list[Timed]:
+    """The words as subtitle formats take them."""
+    return [Timed(word.text, word.start, word.end, word.confidence) for word in words]
+
+
+def usage(transcript: SpeechTranscript) -> dict[str, Any]:
+    """How much was read, in whole seconds begun."""
+    return {"type": "duration", "seconds": math.ceil(transcript.duration)}
+
+
+async def streamed(
+    result: "asyncio.Future[SpeechTranscript]", heard: "asyncio.Queue[list[SpokenWord]]"
+) -> StreamingResponse:
+    """Server-sent events: the words of every piece as soon as it is read, then the whole.
+
+    The status waits for the first piece, so that a file that cannot be read is refused like any other.
+    """
+    first = asyncio.ensure_future(heard.get())
+    await asyncio.wait((result, first), return_when=asyncio.FIRST_COMPLETED)
+    if not first.done():
+        first.cancel()
+        result.result()  # raises what refuses the request; silence has no pieces
+    early = [first.result()] if first.done() and not first.cancelled() else []
+    return StreamingResponse(_events(result, heard, early), media_type="text/event-stream")
+
+
+async def _events(
+    result: "asyncio.Future[SpeechTranscript]",
+    heard: "asyncio.Queue[list[SpokenWord]]",
+    early: list[list[SpokenWord]],
+) -> AsyncIterator[str]:
+    said = False
+    for piece in early:
+        if piece:
+            yield _delta(piece, said)
+            said = True
+    try:
+        while not (result.done() and heard.empty()):
+            coming = asyncio.ensure_future(heard.get())
+            await asyncio.wait((result, coming), return_when=asyncio.FIRST_COMPLETED)
+            if not coming.done():
+                coming.cancel()
+            elif piece := coming.result():
+                yield _delta(piece, said)
+                said = True
+        transcript = result.result()
+    except GaveUpError:
+        return
+    except RefusalError as refusal:
+        yield _event({"type": "error", **refusal.body()})
+        return
+    yield _event({"type": "transcript.text.done", "text": transcript.text, "usage": usage(transcript)})
+
+
+def _delta(piece: Sequence[SpokenWord], said: bool) -> str:
+    text = " ".join(word.text for word in piece)
+    return _event({"type": "transcript.text.delta", "delta": f" {text}" if said else text})
+
+
+def _event(data: dict[str, Any]) -> str:
+    return f"data: {json.dumps(data, ensure_ascii=False)}\n\n"
