@@ -11,7 +11,6 @@ import queue
 import signal
 import sys
 import threading
-import time
 import traceback
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -35,8 +34,6 @@ class Reader:
 
     def __init__(self, samples: Samples, workers: int = 0) -> None:
         self.samples = samples
-        # Seconds spent waiting for examples, or making them where there are no workers.
-        self.waited = 0.0
         self._workers = [_Worker(samples.share(number, workers)) for number in range(workers)]
 
     def __enter__(self) -> "Reader":
@@ -65,10 +62,7 @@ class Reader:
                         worker.ask(items, epoch, seed)
                 if not waiting:
                     return
-                started = time.perf_counter()
-                ready = self._collect(waiting.popleft(), epoch, seed)
-                self.waited += time.perf_counter() - started
-                yield ready
+                yield self._collect(waiting.popleft(), epoch, seed)
         finally:  # who stops in the middle of an epoch leaves nothing behind for the next one
             for batch in waiting:
                 for worker, items in zip(self._workers, self._shares(batch), strict=True):

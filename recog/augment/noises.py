@@ -81,13 +81,15 @@ def pink(size: int, random: np.random.Generator) -> Waveform:
 
 def hum(size: int, rate_hz: int, random: np.random.Generator) -> Waveform:
     """(size,) of the mains' 50 or 60 Hz and its overtones up to the tenth, the higher the weaker, with a little hiss."""
-    phase = 2 * np.pi * random.choice((50.0, 60.0)) / rate_hz * np.arange(size)
-    total = 0.02 * random.standard_normal(size, np.float32)
+    phase = 2 * np.pi * random.choice((50.0, 60.0)) / rate_hz * np.arange(rate_hz)
+    second = np.zeros(rate_hz)
     for overtone in range(1, 11):
         strength, start = random.uniform(0, 1 / overtone), random.uniform(0, 2 * np.pi)
         if overtone * 60 < rate_hz / 2:
-            total += (strength * np.sin(overtone * phase + start)).astype(np.float32)
-    return total
+            second += strength * np.sin(overtone * phase + start)
+    # Whole periods fit into a second, so every second is the same.
+    hiss = np.float32(0.02) * random.standard_normal(size, np.float32)
+    return np.resize(second.astype(np.float32), size) + hiss
 
 
 def babble(size: int, random: np.random.Generator, voice: Callable[[], Waveform]) -> Waveform:
