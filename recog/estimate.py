@@ -176,6 +176,8 @@ def told(estimated: Estimate, free: int | None) -> Iterator[str]:
 
 
 def gigabytes(number: float) -> str:
-    """With two digits that matter: 0.12 GB, 3.4 GB, 56 GB."""
+    """With two digits that matter: 12 MB, 0.12 GB, 3.4 GB, 56 GB."""
     amount = number / 1e9
+    if amount < 0.1:
+        return f"{number / 1e6:.0f} MB"
     return f"{amount:.2f} GB" if amount < 1 else f"{amount:.1f} GB" if amount < 10 else f"{amount:.0f} GB"

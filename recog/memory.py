@@ -49,15 +49,6 @@ def _by_pages() -> int | None:
         return None
 
 
-def resident_bytes() -> int:
-    """What this process holds in main memory now; 0 where the system does not tell."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
 def ran_out(error: BaseException) -> bool:
     """Whether an error says that memory is used up; on a CPU PyTorch says so in a plain RuntimeError."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):

@@ -149,3 +149,10 @@ def test_free_memory_is_the_machines_or_the_containers(tmp_path: Path, monkeypat
 )
 def test_settings_have_two_leading_digits(number: int, told_as: int) -> None:
     assert memory.rounded(number) == told_as
+
+
+@pytest.mark.parametrize(
+    ("number", "told_as"), [(12.4e6, "12 MB"), (0.123e9, "0.12 GB"), (3.44e9, "3.4 GB"), (56.2e9, "56 GB")]
+)
+def test_amounts_have_two_digits_that_matter(number: float, told_as: str) -> None:
+    assert estimation.gigabytes(number) == told_as
