@@ -21,6 +21,7 @@ COMMANDS = {
     "pronounce": "Says words in phones: as a dictionary has them, or as a model trained from one would say them.",
     "doctor": "Tells what this installation can do, what is missing and the command that mends it.",
     "app": "Starts the front end in the browser.",
+    "serve": "Serves the page and the HTTP API, with settings from a file or the environment and a log for machines.",
     "test": "Runs lint, type check and tests of a checkout.",
 }
 
