@@ -64,15 +64,13 @@ class SpeechPipeline:
         """
         told = audio.describe(source)
         if not self.listening.by_channel:
-            words, seconds = self._read(source, None, lambda done: progress and progress(done, told.seconds))
+            words, seconds = self._read(source, None, progress, told.seconds)
             return self._transcript(words, seconds)
         total = None if told.seconds is None else told.seconds * told.channels
         found: list[list[SpokenWord]] = []
         seconds = before = 0.0
         for channel in range(told.channels):
-            words, length = self._read(
-                source, channel, lambda done, before=before: progress and progress(before + done, total)
-            )
+            words, length = self._read(source, channel, progress, total, before)
             found.append(words)
             before, seconds = before + length, max(seconds, length)
         turns = turns_of(found)
@@ -85,7 +83,12 @@ class SpeechPipeline:
         )
 
     def _read(
-        self, source: str | Path | bytes, channel: int | None, done: Callable[[float], object]
+        self,
+        source: str | Path | bytes,
+        channel: int | None,
+        progress: Progress | None,
+        total: float | None,
+        before: float = 0.0,
     ) -> tuple[list[SpokenWord], float]:
         """The words of one channel, or of all together, and the seconds of the recording."""
         rate_hz, samples, words = self.frontend.rate_hz, 0, list[SpokenWord]()
@@ -93,7 +96,8 @@ class SpeechPipeline:
         for stretch, found in self._recognised(blocks, WINDOWS):
             words += found
             samples = stretch.start + stretch.waveform.size
-            done(samples / rate_hz)
+            if progress:
+                progress(before + samples / rate_hz, total)
         return words, samples / rate_hz
 
     def transcript(self, waveform: Waveform) -> SpeechTranscript:

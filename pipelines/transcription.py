@@ -1,17 +1,55 @@
 """Many files -> a transcript of each, by the kind of bundle; one bad file never costs the others."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipelines.handwriting import HandwritingPipeline
-from pipelines.speech import SpeechPipeline
+from pipelines.rendering import SUFFIXES, Rendering, render, write
+from pipelines.speech import Listening, Progress, SpeechPipeline
 from pipelines.transcript import Transcript
 from recog import checkpoint
-from recog.errors import RecogError
+from recog.errors import ConfigError, InputError, RecogError
 from recog.recognizer import DecodingOptions
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
+# What a folder of recordings is looked through for.
+SOUND_SUFFIXES = frozenset(
+    [
+        ".wav",
+        ".w64",
+        ".flac",
+        ".ogg",
+        ".oga",
+        ".opus",
+        ".mp3",
+        ".webm",
+        ".mka",
+        ".mkv",
+        ".m4a",
+        ".m4b",
+        ".mp4",
+        ".mov",
+        ".aac",
+        ".aiff",
+        ".aif",
+        ".au",
+        ".caf",
+        ".amr",
+        ".avi",
+        ".wma",
+        ".flv",
+        ".mpg",
+        ".mpeg",
+        ".ts",
+        ".ac3",
+        ".ape",
+        ".wv",
+        ".tta",
+        ".sph",
+    ]
+)
 
 Pipeline = SpeechPipeline | HandwritingPipeline
 
@@ -23,13 +61,30 @@ class Outcome:
     path: Path
     transcript: Transcript | None
     failure: str = ""
+    # What was written, or was there before.
+    target: Path | None = None
+    # Finished by an earlier run.
+    skipped: bool = False
 
 
-def load(name_or_path: str | Path, options: DecodingOptions | None = None) -> Pipeline:
+@dataclass(frozen=True)
+class Job:
+    """A file to be transcribed, and where its transcript goes."""
+
+    path: Path
+    target: Path
+    # Whether a transcript that is there already counts as done, as in a folder, or as in the way.
+    resumable: bool = False
+
+
+def load(
+    name_or_path: str | Path, options: DecodingOptions | None = None, listening: Listening | None = None
+) -> Pipeline:
     """The pipeline that fits a bundle."""
     bundle = checkpoint.load(name_or_path)
-    kind = SpeechPipeline if bundle.kind == "speech" else HandwritingPipeline
-    return kind(bundle, options)
+    if bundle.kind == "speech":
+        return SpeechPipeline(bundle, options, listening)
+    return HandwritingPipeline(bundle, options)
 
 
 def default_bundle(path: Path) -> str:
@@ -38,13 +93,87 @@ def default_bundle(path: Path) -> str:
 
 
 def transcribe(
-    paths: Sequence[Path], bundle: str | Path | None = None, options: DecodingOptions | None = None
+    paths: Sequence[Path],
+    bundle: str | Path | None = None,
+    options: DecodingOptions | None = None,
+    listening: Listening | None = None,
+    progress: Callable[[Path], Progress] | None = None,
 ) -> Iterator[Outcome]:
-    """Transcribes file after file; each bundle that is needed is loaded once, and a missing one ends the run at once."""
+    """Transcribes file after file; each bundle that is needed is loaded once, and a missing one ends the run at once.
+
+    `progress` gives for each recording what is to be told how far it is.
+    """
     names = [str(bundle) if bundle else default_bundle(path) for path in paths]
-    pipelines = {name: load(name, options) for name in dict.fromkeys(names)}
+    pipelines = {name: load(name, options, listening) for name in dict.fromkeys(names)}
     for path, name in zip(paths, names, strict=True):
+        pipeline = pipelines[name]
         try:
-            yield Outcome(path, pipelines[name](path))
+            if isinstance(pipeline, SpeechPipeline):
+                yield Outcome(path, pipeline(path, progress(path) if progress else None))
+            else:
+                yield Outcome(path, pipeline(path))
         except RecogError as error:
             yield Outcome(path, None, str(error))
+
+
+def plan(inputs: Sequence[Path], folder: Path, rendering: Rendering, bundle: str | Path | None = None) -> list[Job]:
+    """Files, and folders with all recordings below them (pictures, for a bundle of handwriting) -> what is to be done.
+
+    A transcript is named after its file, NAME.txt; where two files have one name, after their endings too, NAME.mp3.txt.
+    Refuses a folder without any.
+    """
+    found: list[tuple[Path, Path, bool]] = []
+    for one in inputs:
+        if not one.is_dir():
+            found.append((one, Path(one.name), False))
+            continue
+        suffixes = SOUND_SUFFIXES
+        if bundle is not None and checkpoint.load(bundle).kind != "speech":
+            suffixes = IMAGE_SUFFIXES
+        inside = sorted(path for path in one.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
+        if not inside:
+            raise InputError(f"{one} holds no files of a kind that is read here, such as .{min(suffixes)[1:]}")
+        found += [(path, path.relative_to(one), True) for path in inside]
+    ending = SUFFIXES[rendering.form]
+    names = [str(inner.with_suffix(ending)) for _, inner, _ in found]
+    taken = Counter(name.lower() for name in names)  # some disks do not tell a.txt from A.txt
+    full = [
+        name if taken[name.lower()] == 1 else str(inner.with_name(inner.name + ending))
+        for name, (_, inner, _) in zip(names, found, strict=True)
+    ]
+    twice = [name for name, count in Counter(name.lower() for name in full).items() if count > 1]
+    if twice:
+        raise ConfigError(
+            f"several inputs would be written to {folder / twice[0]}; transcribe them one folder at a time"
+        )
+    return [Job(path, folder / name, of_folder) for name, (path, _, of_folder) in zip(full, found, strict=True)]
+
+
+def transcribe_to(
+    jobs: Sequence[Job],
+    rendering: Rendering,
+    force: bool,
+    run: Callable[[Sequence[Path]], Iterator[Outcome]],
+) -> Iterator[Outcome]:
+    """Does the jobs with `run`, which transcribes files in order, and writes each transcript as soon as it is there.
+
+    Unless forced, what is there is never overwritten: a folder's run goes on where it stopped, a file is refused.
+    """
+    open_ = []
+    for job in jobs:
+        if force or not job.target.exists():
+            open_.append(job)
+        elif job.resumable:
+            yield Outcome(job.path, None, target=job.target, skipped=True)
+        else:
+            yield Outcome(job.path, None, f"{job.target} is there already; --force overwrites it", job.target)
+    for job, outcome in zip(open_, run([job.path for job in open_]) if open_ else (), strict=True):
+        if outcome.transcript is None:
+            yield outcome
+            continue
+        try:
+            write(render(outcome.transcript, job.path, rendering), job.target)
+        except InputError as error:
+            yield Outcome(job.path, None, str(error))
+        else:
+            yield Outcome(job.path, outcome.transcript, target=job.target)

@@ -1,17 +1,20 @@
 """SRT, CTM and TextGrid: files written by hand, round trips, refusals; words into cues."""
 
+import io
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recog.errors import InputError
-from recog.formats import ctm, srt, textgrid
+from recog.errors import ConfigError, InputError
+from recog.formats import ctm, docx, srt, textgrid, vtt
 from recog.formats.ctm import CtmRecording
 from recog.formats.cues import CueOptions, cues
+from recog.formats.docx import Paragraph, paragraphs
 from recog.formats.textgrid import TextGrid, Tier
 from recog.formats.timed import Timed, check_order
+from recog.formats.vtt import VoicedCue
 
 SAID = [Timed("Well,", 0.5, 0.75, 0.5), Timed("1860", 0.75, 1.5), Timed('"so"', 3661.25, 3661.5, 1.0)]
 
@@ -27,6 +30,24 @@ Well,
 01:01:01,250 --> 01:01:01,500
 "so"
 """
+
+VTT = """WEBVTT
+
+00:00:00.500 --> 00:00:00.750
+Well,
+
+00:00:00.750 --> 00:00:01.500
+<v Channel 1>a &lt; b &amp; c
+
+01:01:01.250 --> 01:01:01.500
+two
+lines
+"""
+VOICED = [
+    VoicedCue("Well,", 0.5, 0.75),
+    VoicedCue("a < b & c", 0.75, 1.5, voice="Channel 1"),
+    VoicedCue("two\nlines", 3661.25, 3661.5),
+]
 
 CTM = """take_1 1 0.500 0.250 Well, 0.5000
 take_1 1 0.750 0.750 1860
@@ -197,3 +218,57 @@ def test_cues_end_with_sentences_pauses_lines_and_time() -> None:
     long = cues([Timed("a", 0.6 * n, 0.6 * n + 0.5) for n in range(12)])
     assert [len(cue.text.split()) for cue in long] == [11, 1]
     assert cues([]) == []
+
+
+def test_vtt_written_by_hand_and_read_back() -> None:
+    assert vtt.dumps(VOICED) == VTT
+    assert vtt.loads(VTT) == VOICED
+
+
+@given(spoken())
+def test_vtt_round_trip(words: list[Timed]) -> None:
+    cues_of = [VoicedCue(one.text, one.start, one.end, voice="A & <B>") for one in words]
+    assert vtt.loads(vtt.dumps(cues_of)) == cues_of
+    assert vtt.loads(vtt.dumps(words)) == [VoicedCue(one.text, one.start, one.end) for one in words]
+
+
+def test_vtt_of_other_hands() -> None:
+    foreign = (
+        "\ufeffWEBVTT - made elsewhere\r\nKind: captions\r\n\r\nNOTE\r\n1 --> 2\r\n\r\nSTYLE\r\n::cue {}\r\n\r\nintro\r\n"
+        "00:01.500 --> 00:02.000 align:start line:0\r\n<v.loud Ann>one <b>two</b>\r\n\r\n00:03.000 --> 00:04.000\r\n"
+    )
+    assert vtt.loads(foreign) == [VoicedCue("one two", 1.5, 2.0, voice="Ann"), VoicedCue("", 3.0, 4.0)]
+    with pytest.raises(InputError, match=r"a\.vtt is no WebVTT"):
+        vtt.loads("1\n00:00:01,000 --> 00:00:02,000\n", "a.vtt")
+    with pytest.raises(InputError, match=r"a\.vtt, line 3: 'x' begins no cue"):
+        vtt.loads("WEBVTT\n\nx\ny\n", "a.vtt")
+
+
+def test_paragraphs_end_at_pauses() -> None:
+    words = (Timed("a", 0.0, 1.0), Timed("b", 2.5, 3.0), Timed("c", 5.0, 6.0))
+    assert paragraphs(words, "Ann") == [Paragraph(words[:2], "Ann"), Paragraph(words[2:], "Ann")]
+    assert paragraphs([]) == []
+
+
+def test_docx_reads_back_and_marks_the_doubtful() -> None:
+    read = pytest.importorskip("docx", reason="python-docx is an extra")
+    parts = [
+        Paragraph((Timed("sure", 3661.0, 3662.0, 0.9), Timed("what\x07", 3662.0, 3663.0, 0.4)), "Ann"),
+        Paragraph((Timed("unknown", 3670.0, 3671.0),)),
+    ]
+    document = read.Document(io.BytesIO(docx.dumps("a talk", parts, doubtful=0.5)))
+    assert [paragraph.text for paragraph in document.paragraphs] == [
+        "a talk",
+        "[01:01:01] Ann: sure what ",
+        "[01:01:10] unknown",
+    ]
+    marked = [run.text for one in document.paragraphs for run in one.runs if run.font.highlight_color is not None]
+    assert marked == ["what "]
+    unmarked = read.Document(io.BytesIO(docx.dumps("a talk", parts)))
+    assert all(run.font.highlight_color is None for one in unmarked.paragraphs for run in one.runs)
+
+
+def test_docx_without_its_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"pip install 'recog\[docx\]'"):
+        docx.dumps("a", [])

@@ -1,41 +1,123 @@
 """Transcribes recordings and pictures of handwriting."""
 
 import argparse
-import json
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines.commands.decoding import add_decoding_options, decoding
+from recog.errors import ConfigError, InputError
+
+if TYPE_CHECKING:
+    from pipelines.rendering import Rendering
+    from pipelines.transcription import Outcome
+
+FORMATS = ("txt", "json", "srt", "vtt", "ctm", "textgrid", "docx")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command line of `recog transcribe`."""
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="recordings or pictures")
+    parser.add_argument(
+        "files", nargs="+", type=Path, metavar="FILE", help="recordings or pictures, or, with --out, folders of them"
+    )
     parser.add_argument(
         "--bundle", help="name or folder (default: speech-en for sound, handwriting-latin for pictures)"
     )
     parser.add_argument(
         "--format",
-        choices=["txt", "json"],
+        choices=FORMATS,
         default="txt",
-        help="txt: the text; json: words with times or boxes (default txt)",
+        help="txt: the text; json: words with times or boxes; of sound also subtitles and others (default txt)",
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="write NAME.txt, NAME.srt ... there (default: stdout)"
+    )
+    parser.add_argument("--force", action="store_true", help="with --out: do again what is there, and overwrite it")
+    parser.add_argument("--channels", action="store_true", help="each channel alone, one speaker a microphone: turns")
+    parser.add_argument(
+        "--voice",
+        choices=["auto", "silero", "loudness"],
+        default="auto",
+        help="what finds speech in long recordings (default auto: silero-vad where installed, else loudness)",
+    )
+    parser.add_argument(
+        "--doubtful", type=float, metavar="CONFIDENCE", help="docx: mark words below this confidence, 0 to 1"
     )
     add_decoding_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Does it; 0 when everything succeeded, 1 when something failed."""
+    from pipelines.rendering import Rendering
+    from pipelines.transcription import plan, transcribe_to
+
+    rendering = Rendering(arguments.format, arguments.doubtful)
+    transcribe = _transcriber(arguments)
+    if arguments.out:
+        jobs = plan(arguments.files, arguments.out, rendering, arguments.bundle)
+        outcomes = transcribe_to(jobs, rendering, arguments.force, transcribe)
+    else:
+        _refuse_for_stdout(arguments)
+        jobs, outcomes = [], transcribe(arguments.files)
+    files, failures, skipped = len(jobs or arguments.files), list[str](), 0
+    for outcome in outcomes:
+        skipped += outcome.skipped
+        failure = outcome.failure
+        if outcome.transcript is not None:
+            try:
+                _tell(outcome, rendering, files > 1)
+            except InputError as error:  # a picture cannot have subtitles
+                failure = str(error)
+        if failure:
+            failures.append(failure)
+            print(f"recog transcribe: {failure}", file=sys.stderr)
+    if skipped:
+        print(
+            f"recog transcribe: {skipped} finished before, left as they are; --force does them again", file=sys.stderr
+        )
+    if failures and files > 1:
+        print(f"recog transcribe: {len(failures)} of {files} files failed:", file=sys.stderr)
+        print("\n".join(f"  {failure}" for failure in failures), file=sys.stderr)
+    return 1 if failures else 0
+
+
+def _tell(outcome: "Outcome", rendering: "Rendering", several: bool) -> None:
+    """The transcript itself, or where it was written."""
+    from pipelines.rendering import render
+
+    if outcome.target:
+        print(outcome.target, flush=True)
+        return
+    assert outcome.transcript is not None
+    content = render(outcome.transcript, outcome.path, rendering).decode("utf-8")
+    if rendering.form == "txt" and several:
+        content = f"{outcome.path}: {content}"
+    print(content, end="", flush=True)
+
+
+def _refuse_for_stdout(arguments: argparse.Namespace) -> None:
+    folder = next((path for path in arguments.files if path.is_dir()), None)
+    if folder is not None:
+        raise ConfigError(f"{folder} is a folder; say with --out where the transcripts of its files go")
+    if arguments.format == "docx":
+        raise ConfigError("a docx file is no text for the screen; say with --out where it goes")
+    if arguments.force:
+        raise ConfigError("--force is about files that --out writes; give both or none")
+
+
+def _transcriber(arguments: argparse.Namespace) -> "Callable[[Sequence[Path]], Iterator[Outcome]]":
+    """Transcribes files as the options say, with the time left on stderr where that is a terminal."""
+    from pipelines.commands.progress import Bars
+    from pipelines.speech import Listening
     from pipelines.transcription import transcribe
 
-    several, failed = len(arguments.files) > 1, 0
-    for outcome in transcribe(arguments.files, arguments.bundle, decoding(arguments)):
-        if outcome.transcript is None:
-            failed += 1
-            print(f"recog transcribe: {outcome.failure}", file=sys.stderr)
-        elif arguments.format == "json":
-            print(json.dumps({"file": str(outcome.path), **outcome.transcript.as_json()}, ensure_ascii=False))
-        else:
-            print(f"{outcome.path}: {outcome.transcript.text}" if several else outcome.transcript.text)
-    if failed and several:
-        print(f"recog transcribe: {failed} of {len(arguments.files)} files failed", file=sys.stderr)
-    return 1 if failed else 0
+    options, listening = decoding(arguments), Listening(arguments.channels, arguments.voice)
+
+    def work(paths: "Sequence[Path]") -> "Iterator[Outcome]":
+        with Bars(len(paths)) as bars:
+            for outcome in transcribe(paths, arguments.bundle, options, listening, bars.begin):
+                bars.clear()
+                yield outcome
+
+    return work
