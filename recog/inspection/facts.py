@@ -11,7 +11,6 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
@@ -108,7 +107,7 @@ def examine(path: Path, frontend: Frontend) -> Facts:
         return Facts("damaged", str(error), digest=digest)
 
 
-def open_bytes(path: Path) -> BinaryIO:
+def open_bytes(path: Path) -> io.BytesIO | io.BufferedReader:
     """A file, or a member of a tar, for reading its bytes."""
     source = archive.resolve(path)
     return io.BytesIO(source) if isinstance(source, bytes) else path.open("rb")
