@@ -1,6 +1,8 @@
 """The HTTP API under other people's programs, and under many at once."""
 
+import gc
 import json
+import random
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from conftest import SPOKEN_TEXTS
 pytest.importorskip("gradio", reason="the HTTP API needs fastapi and uvicorn: pip install 'recog[app]'")
 
 import httpx
-from test_api import AUDIO, TOKEN, Server, bundles, start, wav
+from test_api import AUDIO, IMAGES, TOKEN, Server, bundles, png, start, wav
 
 from pipelines.web.api_work import Desk
 from pipelines.web.served import ServedBundles
@@ -100,3 +102,62 @@ def test_thirty_two_clients_at_once_are_served_fairly_and_fast(server: Server) -
     )
     assert min(served.values()) >= 0.5 * max(served.values())
     assert server.left() == []
+
+
+def spoil(rng: random.Random, content: bytes) -> bytes:
+    """Cut off, overwritten, doubled, or with something else before or within it."""
+    at = rng.randrange(len(content))
+    match rng.randrange(5):
+        case 0:
+            return content[:at]
+        case 1:
+            return bytes(rng.randrange(256) if rng.random() < 0.05 else byte for byte in content)
+        case 2:
+            return content[at:] + content[:at]
+        case 3:
+            return rng.choice([b"PK\x03\x04", b"\x1f\x8b", b"%PDF-1.7\n", b"RIFF", b"\x89PNG\r\n\x1a\n"]) + content
+        case _:
+            return content[:at] + rng.randbytes(64) + content[at:]
+
+
+def test_three_hundred_spoilt_uploads_leave_nothing_behind(server: Server) -> None:
+    rng = random.Random(1)
+    statuses: Counter[int] = Counter()
+    with httpx.Client(timeout=60, headers={"authorization": f"Bearer {TOKEN}"}) as session:
+        for number in range(300):
+            path, good = (AUDIO, wav()) if number % 2 else (IMAGES, png())
+            if number % 3:  # a spoilt file in a good form
+                answer = session.post(server.address + path, files={"file": ("../a", spoil(rng, good))})
+            else:  # a good file in a spoilt form
+                form = (
+                    b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+                    + good
+                    + b"\r\n--x--\r\n"
+                )
+                kind = {"content-type": "multipart/form-data; boundary=x"}
+                answer = session.post(server.address + path, content=spoil(rng, form), headers=kind)
+            statuses[answer.status_code] += 1
+            assert answer.status_code in (200, 400, 422), answer.text
+            assert answer.status_code == 200 or answer.json()["error"]["message"].endswith(".")
+            assert server.left() == []
+        assert min(statuses[400], statuses[422]) > 30  # most are refused; some can still be heard or seen
+        assert session.post(server.address + AUDIO, files={"file": wav()}).json()["text"] == SPOKEN_TEXTS[0]
+
+
+def test_memory_stays_flat_over_a_thousand_requests(server: Server) -> None:
+    if not Path("/proc/self/statm").exists():
+        pytest.skip("the memory of a process is read from /proc, which only Linux has")
+
+    def pages() -> int:
+        gc.collect()
+        return int(Path("/proc/self/statm").read_text().split()[1])
+
+    with httpx.Client(timeout=60, headers={"authorization": f"Bearer {TOKEN}"}) as session:
+        sizes = []
+        for number in range(1001):
+            if number % 250 == 0:
+                sizes.append(pages())
+            path, content = (AUDIO, wav(SPOKEN_TEXTS[number % 8])) if number % 2 else (IMAGES, png())
+            assert session.post(server.address + path, files={"file": content}).status_code == 200
+    print(json.dumps({"resident_pages": sizes}))
+    assert sizes[-1] <= 1.05 * sizes[1]  # the first quarter warms up
