@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import TINY_SPEECH, write_rows
+from conftest import TINY_SPEECH, random_bundle, write_rows
 
 from recog import manifest
 from recog.alphabet import Alphabet
@@ -15,6 +15,7 @@ from recog.augment.noises import Noise
 from recog.data import DataConfig, Example, Samples, examples
 from recog.errors import InputError, TrainingError
 from recog.reading import Reader, pack, unpack
+from recog.trainer import FitConfig, fit
 
 ABCD = Alphabet(tuple(" abcd"))
 TEXTS = ["a", "ab", "abc", "abcd", "dcba abcd", "bad cab dad", "a", "dd"]
@@ -126,3 +127,15 @@ def test_the_cache_serves_workers_and_later_runs(samples: Samples, tmp_path: Pat
     assert all(same(list(examples(later, a, 0, 7)), b) for a, b in zip(BATCHES, expected, strict=True))
     assert [(pack.stat().st_size, pack.stat().st_mtime_ns) for pack in packs] == times  # all was there already
     assert len(list((tmp_path / "cache").glob("*.pack"))) == 2
+
+
+def test_training_comes_to_the_same_weights_whoever_reads(samples: Samples, tmp_path: Path) -> None:
+    weights = []
+    for workers in (0, 2):
+        (tmp_path / str(workers)).mkdir()
+        bundle = random_bundle(TINY_SPEECH, " abcd", "spoken")
+        config = FitConfig(epochs=2, warmup_steps=2, precision="fp32", average=0.5)
+        batching = DataConfig(batch_frames=300, workers=workers)
+        fit(bundle, samples, samples.rows[:2], config, batching, tmp_path / str(workers))
+        weights.append(bundle.network.state_dict())
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
