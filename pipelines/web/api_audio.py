@@ -1,7 +1,6 @@
 """POST /v1/audio/transcriptions: what OpenAI's clients send, and what they expect back."""
 
 import asyncio
-import html
 import json
 import math
 import threading
@@ -19,7 +18,7 @@ from pipelines.web.api_described import AUDIO
 from pipelines.web.api_work import Desk, GaveUpError, wait
 from pipelines.web.refusals import RefusalError
 from pipelines.web.uploads import Upload
-from recog.formats import srt
+from recog.formats import srt, vtt
 from recog.formats.cues import cues
 from recog.formats.timed import Timed
 
@@ -110,7 +109,7 @@ def formatted(
     if wanted == "srt":
         return PlainTextResponse(srt.dumps(cues(timed(transcript.words))))
     if wanted == "vtt":
-        return Response(webvtt(cues(timed(transcript.words))), media_type="text/vtt; charset=utf-8")
+        return Response(vtt.dumps(cues(timed(transcript.words))), media_type="text/vtt; charset=utf-8")
     if wanted == "json":
         return JSONResponse({"text": transcript.text, "usage": usage(transcript)})
     body: dict[str, Any] = {
@@ -156,15 +155,6 @@ def segments(words: Sequence[SpokenWord]) -> list[dict[str, Any]]:
             }
         )
     return found
-
-
-def webvtt(pieces: Sequence[Timed]) -> str:
-    """Cues as WebVTT, the subtitles of browsers."""
-    blocks = [
-        f"{srt.clock(cue.start, '.')} --> {srt.clock(cue.end, '.')}\n{html.escape(cue.text, quote=False)}\n"
-        for cue in pieces
-    ]
-    return "\n".join(["WEBVTT\n", *blocks])
 
 
 def timed(words: Sequence[SpokenWord]) -> list[Timed]:
