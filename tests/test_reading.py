@@ -131,10 +131,10 @@ def test_the_cache_serves_workers_and_later_runs(samples: Samples, tmp_path: Pat
 
 def test_training_comes_to_the_same_weights_whoever_reads(samples: Samples, tmp_path: Path) -> None:
     weights = []
-    for workers in (0, 2):
+    for workers in (0, 1):
         (tmp_path / str(workers)).mkdir()
         bundle = random_bundle(TINY_SPEECH, " abcd", "spoken")
-        config = FitConfig(epochs=2, warmup_steps=2, precision="fp32", average=0.5)
+        config = FitConfig(epochs=1, warmup_steps=2, precision="fp32", average=0.5)
         batching = DataConfig(batch_frames=300, workers=workers)
         fit(bundle, samples, samples.rows[:2], config, batching, tmp_path / str(workers))
         weights.append(bundle.network.state_dict())
