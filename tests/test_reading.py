@@ -129,6 +129,7 @@ def test_the_cache_serves_workers_and_later_runs(samples: Samples, tmp_path: Pat
     assert len(list((tmp_path / "cache").glob("*.pack"))) == 2
 
 
+@pytest.mark.slow  # a whole training twice; that the examples are the same is shown above
 def test_training_comes_to_the_same_weights_whoever_reads(samples: Samples, tmp_path: Path) -> None:
     weights = []
     for workers in (0, 1):
