@@ -26,7 +26,17 @@ TORCHLESS = (
     "recog.lm",
     "recog.formats",
 )
-MODELS_KNOW = {"recog.errors", "recog.models", "torch", "dataclasses", "collections", "contextlib", "itertools", "math", "typing"}
+MODELS_KNOW = {
+    "recog.errors",
+    "recog.models",
+    "torch",
+    "dataclasses",
+    "collections",
+    "contextlib",
+    "itertools",
+    "math",
+    "typing",
+}
 LONGEST_FILE, LONGEST_FUNCTION = 450, 60
 # A page of the interface is laid out in one piece.
 LONGEST_LAYOUT = 80
