@@ -381,7 +381,8 @@ def test_the_log_has_figures_and_no_content(server: Server) -> None:
     server.log.clear()
     server.post(AUDIO, wav("dab c"), "my-diary.wav", language="xx-private")
     server.get("/v1/my-diary")
-    first, second = server.log
+    wait_for(lambda: {AUDIO, "other"} <= {line["route"] for line in server.log})  # written after the answer is sent
+    first, second = (next(line for line in server.log if line["route"] == route) for route in (AUDIO, "other"))
     assert first.items() >= {"route": AUDIO, "status": 200, "method": "POST", "model": "tiny-speech"}.items()
     assert first["media_seconds"] == len(spell_wave("dab c")) / 8000 and first["bytes"] > len(wav("dab c"))
     assert second.items() >= {"route": "other", "status": 404}.items()
@@ -608,6 +609,7 @@ def test_what_fails_on_the_server_is_not_the_clients_fault_nor_its_business(
     try:
         answer = server.post(AUDIO, wav())
         sentence = problem(answer, status, type="server_error")
+        wait_for(lambda: bool(server.log))
         assert "anna" not in sentence and "abcd" not in json.dumps(server.log) + sentence
         assert ("retry-after" in answer.headers) == (status == 503)
         assert server.log[0].get("failure") == (None if status == 503 else "OSError")
