@@ -74,13 +74,17 @@ def wording(text: str, rule: str, alphabet: Alphabet) -> Wording:
     apply, numbers = text_rules.rule(rule), {symbol: number for number, symbol in enumerate(alphabet.symbols, start=1)}
     words: list[WrittenWord] = []
     labels: list[int] = []
-    end = 0  # of the last word with labels
+    start = end = 0  # of the last word with labels
+    before = ""  # its spelling
     for match in _WORD.finditer(text):
         spelling = "".join(symbol for symbol in apply(match.group()) if symbol in numbers)
         if spelling:
-            if labels and " " in numbers and any(character.isspace() for character in text[end : match.start()]):
+            apart = any(character.isspace() for character in text[end : match.start()])
+            # A sign between them, which is part of one of the words, may be a space by the rule.
+            both = "".join(symbol for symbol in apply(text[start : match.end()]) if symbol in numbers)
+            if labels and " " in numbers and (apart or both == f"{before} {spelling}"):
                 labels.append(numbers[" "])
-            end = match.end()
+            start, end, before = match.start(), match.end(), spelling
         first = len(labels)
         labels.extend(numbers[symbol] for symbol in spelling)
         characters = tuple(_characters(match.group(), spelling, apply, first))

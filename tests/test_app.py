@@ -14,7 +14,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -276,11 +276,12 @@ def test_what_is_loaded_has_been_used_and_reads_as_ever(
     trained_speech_bundle: Path, trained_handwriting_bundle: Path, recording: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    for module in (audio, image):
-        original = module.read
-        monkeypatch.setattr(
-            module, "read", lambda path, *rest, _read=original: (read.append(path.name), _read(path, *rest))[1]
-        )
+
+    def noting(original: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda path, *rest, **named: (read.append(path.name), original(path, *rest, **named))[1]
+
+    monkeypatch.setattr(audio, "stream", noting(audio.stream))
+    monkeypatch.setattr(image, "read", noting(image.read))
     assert speech.load(trained_speech_bundle)(recording).text == SPOKEN_TEXTS[0]
     handwriting.load(trained_handwriting_bundle)
     assert read == ["reader.opus", "spelt.wav", "line-english.webp"]

@@ -52,13 +52,14 @@ def run(arguments: argparse.Namespace) -> int:
     from pipelines.rendering import Rendering
     from pipelines.transcription import plan, transcribe_to
 
+    if not arguments.out:
+        _refuse_for_stdout(arguments)
     rendering = Rendering(arguments.format, arguments.doubtful)
     transcribe = _transcriber(arguments)
     if arguments.out:
         jobs = plan(arguments.files, arguments.out, rendering, arguments.bundle)
         outcomes = transcribe_to(jobs, rendering, arguments.force, transcribe)
     else:
-        _refuse_for_stdout(arguments)
         jobs, outcomes = [], transcribe(arguments.files)
     files, failures, skipped = len(jobs or arguments.files), list[str](), 0
     for outcome in outcomes:
