@@ -84,8 +84,9 @@ def settings(task: Task) -> list[Setting]:
                 )
             ]  # fmt: skip
         if kind == "none" and importlib.util.find_spec("fast_ctc_decode") is not None:
+            most = 0.99 / (len(task.symbols) + 1)  # it takes no more: nothing might be left
             found += [
-                Setting("fast-ctc-decode", kind, beam, (("cut", cut),))
+                Setting("fast-ctc-decode", kind, beam, (("cut", min(cut, most)),))
                 for beam, cut in ((5, 0.01), (10, 0.005), (25, 0.001), (50, 0.001), (100, 0.0001))
             ]
         if kind in ("none", "word"):
