@@ -217,9 +217,10 @@ CODECS = {
 def codecs() -> Iterator[Point]:
     """Whether FFmpeg inside PyAV decodes what people have."""
     import av
+    from av import library_versions
 
     absent = [f"{codec} ({files})" for codec, files in CODECS.items() if codec not in av.codecs_available]
-    version = ".".join(map(str, av.library_versions.get("libavcodec", ())))
+    version = ".".join(map(str, library_versions.get("libavcodec", ())))
     if absent:
         told = f"FFmpeg in PyAV {av.__version__} cannot decode {', '.join(absent)}"
         yield Point("recordings", "note", told, f'{pip("install --force-reinstall")} "av>=14"')

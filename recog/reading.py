@@ -156,12 +156,10 @@ def _work(line: Connection, samples: Samples) -> None:
     """A worker's life: questions in, answers out, until there are no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the process that asks decides what it means
     torch.set_num_threads(1)
-    try:
+    with contextlib.suppress(EOFError, OSError):  # who asked is gone
         while question := line.recv_bytes():
             items, epoch, seed = json.loads(question)
             line.send_bytes(_answer(samples, items, epoch, seed))
-    except (EOFError, OSError):
-        pass  # who asked is gone
 
 
 def _answer(samples: Samples, items: Sequence[int], epoch: int, seed: int) -> bytes:
