@@ -153,14 +153,25 @@ def _start(training: Training, rows: Sequence[manifest.Row], init_from: str | Pa
         begin = checkpoint.load(init_from)
         # Dropout has no weights: a run may begin with another one than the run before.
         same = replace(begin.network.config, **{name: getattr(training.network, name) for name in DROPOUTS})
-        if asdict(begin.frontend) != asdict(training.frontend) or asdict(same) != asdict(training.network):
+        taller = _resized(begin.frontend, training.frontend)
+        if asdict(taller) != asdict(training.frontend) or asdict(same) != asdict(training.network):
             raise ConfigError(f"{init_from} has another frontend or network than the preset; train with its own preset")
         adapted = alphabets.adapt(begin, texts, alphabet, training.data.rare)
-        symbols, weights, provenance["init_from"] = adapted.alphabet, adapted.network.state_dict(), begin.provenance
+        begun = adapted.network
+        if training.frontend.features != begun.features:
+            begun = begun.with_features(training.frontend.features)
+        symbols, weights, provenance["init_from"] = adapted.alphabet, begun.state_dict(), begin.provenance
     network = Network(training.network, training.frontend.features, len(symbols))
     if weights:
         network.load_state_dict(weights)
     return Bundle(training.name, network, training.frontend, symbols, training.text_rule, provenance)
+
+
+def _resized(begin: Frontend, wanted: Frontend) -> Frontend:
+    """The frontend that a bundle began with, at the line height wanted: the one setting that its weights can follow."""
+    if isinstance(begin, HandwritingFrontend) and isinstance(wanted, HandwritingFrontend):
+        return replace(begin, height_px=wanted.height_px)
+    return begin
 
 
 def _check_media(rows: Sequence[manifest.Row], frontend: Frontend) -> None:

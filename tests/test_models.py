@@ -272,6 +272,24 @@ def test_rows_of_shared_symbols_are_kept_and_new_ones_are_their_mean() -> None:
     assert torch.allclose(before[:, 0] - before[:, 3], after[:, 0] - after[:, 1], atol=1e-5)
 
 
+def test_another_input_height_begins_with_the_stretched_weights() -> None:
+    network = Network(SMALL, 16, 5).eval()
+    with torch.no_grad():  # a map that weighs every row alike
+        network.project.weight.copy_(network.project.weight[:, :1].expand_as(network.project.weight))
+    taller = network.with_features(24)
+    channels = SMALL.channels[-1]
+    old, new = network.project.weight.reshape(10, channels, 4), taller.project.weight.reshape(10, channels, 6)
+    assert torch.allclose(old.sum(2), new.sum(2), atol=1e-6)  # what does not change over the rows counts as before
+    assert torch.allclose(new, new[:, :, :1].expand_as(new), atol=1e-6)
+    assert all(
+        torch.equal(value, taller.state_dict()[name])
+        for name, value in network.state_dict().items()
+        if name != "project.weight"
+    )
+    same = network.with_features(16)
+    assert all(torch.equal(value, same.state_dict()[name]) for name, value in network.state_dict().items())
+
+
 def test_weights_are_noisy_within_the_block_and_the_same_after_it() -> None:
     network = network_of()
     network.hold(0)

@@ -162,6 +162,22 @@ class Network(nn.Module):
         network.load_state_dict(state)
         return network.train(self.training)
 
+    def with_features(self, features: int) -> "Network":
+        """A network for another number of features of the same kind: taller line pictures, more mel bands.
+
+        The convolutions do not know how tall their input is; the linear map above them is read as a picture of
+        (channels, rows) and stretched to the new rows. What it then says is a beginning to train on, not a result.
+        """
+        network = Network(self.config, features, self.output.out_features)
+        state = self.state_dict()
+        width, channels = self.config.projection, self.config.channels[-1]
+        old = state["project.weight"].reshape(width, channels, -1)
+        rows = network.project.in_features // channels
+        stretched = functional.interpolate(old, size=rows, mode="linear", align_corners=False)
+        state["project.weight"] = (stretched * old.shape[-1] / rows).flatten(1)
+        network.load_state_dict(state)
+        return network.train(self.training)
+
 
 def dropout_of(config: NetworkConfig) -> nn.Module:
     """The dropout between layers."""
