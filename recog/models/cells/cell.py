@@ -52,6 +52,13 @@ class Cell(nn.Module):
         return torch.zeros(batch, *shape, dtype=parameter.dtype, device=parameter.device)
 
 
+def schedule(lengths: Tensor) -> tuple[Tensor, list[int]]:
+    """(B,) lengths -> the rows sorted by length, longest first, and for each step the number of rows that have it."""
+    ordered, order = torch.sort(lengths, descending=True, stable=True)
+    steps = torch.arange(int(ordered[0]), device=lengths.device)
+    return order, (ordered[:, None] > steps).sum(dim=0).tolist()
+
+
 def blocks(rows: int, columns: int, gates: int = 1) -> nn.Parameter:
     """An empty (gates * rows, columns) matrix: `gates` of them, one under the other."""
     return nn.Parameter(torch.empty(gates * rows, columns))

@@ -6,6 +6,8 @@ from torch.nn import functional
 
 from recog.errors import ConfigError
 from recog.models.cells.cell import Cell, State, blocks, small, start
+from recog.models.cells.fused import sweep
+from recog.models.cells.rules import CoupledRule, OriginalRule, StandardRule
 
 
 class OriginalLSTM(Cell):
@@ -51,6 +53,10 @@ class OriginalLSTM(Cell):
         h = o * (2 * torch.sigmoid(c) - 1)
         return h, (h, c)
 
+    def sweep(self, z: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State] | None:
+        """All steps by the fused path."""
+        return sweep(OriginalRule(self.block, self.truncated), z, lengths, state, self.weight_hh)
+
 
 class LSTM(Cell):
     """The standard cell: with a forget gate (Gers, Schmidhuber & Cummins 2000).
@@ -83,6 +89,10 @@ class LSTM(Cell):
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         h = torch.sigmoid(o) * torch.tanh(c)
         return h, (h, c)
+
+    def sweep(self, z: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State] | None:
+        """All steps by the fused path."""
+        return sweep(StandardRule(), z, lengths, state, self.weight_hh)
 
 
 class CoupledLSTM(Cell):
@@ -118,6 +128,10 @@ class CoupledLSTM(Cell):
         c = f * c + (1 - f) * torch.tanh(g)
         h = torch.sigmoid(o) * torch.tanh(c)
         return h, (h, c)
+
+    def sweep(self, z: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State] | None:
+        """All steps by the fused path."""
+        return sweep(CoupledRule(), z, lengths, state, self.weight_hh)
 
 
 @torch.no_grad()

@@ -8,7 +8,9 @@ from torch.nn import functional
 
 from recog.errors import ConfigError
 from recog.models.cells.cell import Cell, State, blocks, small, start
+from recog.models.cells.fused import sweep
 from recog.models.cells.lstm import keep
+from recog.models.cells.rules import PeepholeRule
 
 Squash = Literal["tanh", "identity"]
 
@@ -49,6 +51,10 @@ class PeepholeLSTM(Cell):
         o = torch.sigmoid(o + see_o * c_new)
         h = o * (torch.tanh(c_new) if self.squash == "tanh" else c_new)
         return h, (h, c_new)
+
+    def sweep(self, z: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State] | None:
+        """All steps by the fused path."""
+        return sweep(PeepholeRule(self.squash == "identity"), z, lengths, state, self.weight_hh, self.peepholes)
 
 
 class MemoryLSTM(Cell):

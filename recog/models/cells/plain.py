@@ -5,6 +5,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recog.models.cells.cell import Cell, State, blocks, start
+from recog.models.cells.fused import sweep
+from recog.models.cells.rules import ElmanRule
 
 
 class Elman(Cell):
@@ -28,6 +30,11 @@ class Elman(Cell):
         """One step."""
         h = torch.tanh(z + functional.linear(state[0], self.weight_hh))
         return h, (h,)
+
+    def sweep(self, z: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State] | None:
+        """All steps by the fused path, which asks for a c: one without cells."""
+        y, (h, _) = sweep(ElmanRule(), z, lengths, (*state, state[0][:, :0]), self.weight_hh)
+        return y, (h,)
 
 
 class GRU(Cell):

@@ -114,6 +114,10 @@ class ZoneoutLSTM(LSTM):
         h, c = self.hold(h, h_new, self.zoneout_h), self.hold(c, c_new, self.zoneout_c)
         return h, (h, c)
 
+    def sweep(self, z: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State] | None:
+        """None: the fused path of the plain cell forgets to hold."""
+        return None
+
     def hold(self, old: Tensor, new: Tensor, share: float) -> Tensor:
         """Old where zoned out, new elsewhere; the expectation of both in use."""
         kept = torch.full_like(new, share)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from recog.models.cells.cell import Cell, State
+from recog.models.cells.cell import Cell, State, schedule
 
 
 def scan(
@@ -53,13 +53,6 @@ def walk(cell: Cell, z: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, 
         y = torch.cat([y, y.new_zeros(len(y), z.shape[1] - y.shape[1], *y.shape[2:])], dim=1)
     back = torch.argsort(order)
     return y.index_select(0, back), tuple(part.index_select(0, back) for part in state)
-
-
-def schedule(lengths: Tensor) -> tuple[Tensor, list[int]]:
-    """(B,) lengths -> the rows sorted by length, longest first, and for each step the number of rows that have it."""
-    ordered, order = torch.sort(lengths, descending=True, stable=True)
-    steps = torch.arange(int(ordered[0]), device=lengths.device)
-    return order, (ordered[:, None] > steps).sum(dim=0).tolist()
 
 
 def pad_rows(y: Tensor, rows: int) -> Tensor:
