@@ -1,5 +1,6 @@
 """A pronouncing dictionary -> a model that says words it lacks, measured on words held out; words -> how they are said."""
 
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,8 +11,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from recog import metrics
-from recog.errors import ConfigError, LanguageModelError
+from recog import manifest, metrics, text
+from recog.errors import ConfigError, LanguageModelError, RecogError
 from recog.lm import g2p, pronunciation
 from recog.lm.g2p import G2P, G2pConfig
 from recog.lm.pronunciation import Pronunciations
@@ -133,6 +134,34 @@ class Said:
         """A line of a dictionary; a guess has its probability as a comment."""
         note = "" if self.probability is None else f"\t# {self.probability:.3f}"
         return f"{self.word}\t{' '.join(self.phones)}{note}"
+
+
+def pronounce_rows(
+    source: str | Path,
+    out: str | Path,
+    model: str | Path,
+    dictionary: str | Path | None = None,
+    rule: str = "spoken",
+) -> tuple[int, Sequence[str]]:
+    """A manifest -> the same with each row's `phones`, what a network's phone head learns; rows written, words left unsaid.
+
+    A word's first way of saying it in the dictionary counts, else the model's likeliest. A row with a word that
+    neither can say gets no phones: it still teaches the letters.
+    """
+    rows = manifest.read(source)
+    texts = [text.rule(rule)(row.text) for row in rows]
+    words = sorted({word for line in texts for word in line.split()})
+    ways = pronounce(tqdm(words, "saying words", unit="word", mininterval=0.5), model, dictionary)
+    said = {word: found[0].phones for word, found in zip(words, ways, strict=True) if not isinstance(found, RecogError)}
+    written = []
+    for row, line in zip(rows, texts, strict=True):
+        known = [said.get(word) for word in line.split()]
+        phones = " ".join(phone for way in known if way is not None for phone in way)
+        # Paths stay what they are, seen from where the new manifest lies.
+        place = row.path if Path(row.id).is_absolute() else Path(os.path.relpath(row.path, Path(out).parent))
+        fields = {**row.fields, row.media: place.as_posix()}
+        written.append({**fields, "phones": phones} if known and None not in known else fields)
+    return manifest.write(out, written), [word for word in words if word not in said]
 
 
 def pronounce(

@@ -153,6 +153,8 @@ def _start(training: Training, rows: Sequence[manifest.Row], init_from: str | Pa
         begin = checkpoint.load(init_from)
         # Dropout has no weights: a run may begin with another one than the run before.
         same = replace(begin.network.config, **{name: getattr(training.network, name) for name in DROPOUTS})
+        if training.network.phones:
+            same = replace(same, phones=True)  # a head that the bundle lacks is added
         taller = _resized(begin.frontend, training.frontend)
         if asdict(taller) != asdict(training.frontend) or asdict(same) != asdict(training.network):
             raise ConfigError(f"{init_from} has another frontend or network than the preset; train with its own preset")
@@ -160,6 +162,8 @@ def _start(training: Training, rows: Sequence[manifest.Row], init_from: str | Pa
         begun = adapted.network
         if training.frontend.features != begun.features:
             begun = begun.with_features(training.frontend.features)
+        if training.network.phones and not begun.config.phones:
+            begun = begun.with_phones()
         symbols, weights, provenance["init_from"] = adapted.alphabet, begun.state_dict(), begin.provenance
     network = Network(training.network, training.frontend.features, len(symbols))
     if weights:

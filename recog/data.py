@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from recog import archive, batching, image, text
+from recog import archive, batching, image, phones, text
 from recog import augment as augmentation
 from recog import frontend as frontends
 from recog.alphabet import Alphabet
@@ -37,6 +37,8 @@ class Example:
     features: Tensor
     # Label numbers.
     target: tuple[int, ...]
+    # Numbers of its phones (recog.phones.CMU, from 1); None where nobody has told them.
+    phones: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class Samples:
                 self.targets.append(tuple(alphabet.encode(spelled)))
         if not self.rows:
             raise TrainingError(f"none of {len(rows)} rows can be trained on: {dict(self.left_out)}")
+        self.phones = [_phones(row) for row in self.rows]
         self.store = Store(self.rows, frontend, self.config)
         self.lengths = [length(row, frontend) for row in self.rows]
         self._partners, self._words = self._passages()
@@ -141,7 +144,7 @@ class Samples:
             raise type(error)(f"row {row.id}: {error}") from error
         if augment is not None:
             features = augmentation.mask(features, augment.masking, epoch, drawn.random)
-        return Example(self.rows[drawn.index].id, features, self._target(drawn))
+        return Example(self.rows[drawn.index].id, features, self._target(drawn), self._said(drawn))
 
     @property
     def rate_hz(self) -> int:
@@ -178,6 +181,13 @@ class Samples:
         if drawn.partner is not None:
             return (*self.targets[drawn.index], *self.alphabet.encode(" "), *self.targets[drawn.partner])
         return self.targets[drawn.index]
+
+    def _said(self, drawn: Draw) -> tuple[int, ...] | None:
+        first = self.phones[drawn.index]
+        if first is None or drawn.run is not None:
+            return None  # which of the phones a part of a row holds is not known
+        second = () if drawn.partner is None else self.phones[drawn.partner]
+        return None if second is None else (*first, *second)
 
     def _joined_or_cut(self, drawn: Draw) -> Decoded:
         """The decoded sample of a draw."""
@@ -223,6 +233,20 @@ class Samples:
         names = random.permutation(sorted(found)).tolist()
         starts = range(0, len(names), shards_at_once)
         return [[item for name in names[start : start + shards_at_once] for item in found[name]] for start in starts]
+
+
+def _phones(row: Row) -> tuple[int, ...] | None:
+    """The numbers of a row's `phones`, names of CMUdict parted by spaces; None where it has none."""
+    told = row.fields.get("phones")
+    if told is None:
+        return None
+    if not isinstance(told, str) or not told.split():
+        raise ManifestError(f"row {row.id}: 'phones' is {told!r}; expected names of phones parted by spaces")
+    try:
+        letters = phones.spelled(told.split())
+    except ManifestError as error:
+        raise ManifestError(f"row {row.id}: {error}") from error
+    return tuple(phones.CMU.index(letter) + 1 for letter in letters)
 
 
 def length(row: Row, frontend: Frontend) -> int:

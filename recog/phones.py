@@ -1,4 +1,4 @@
-"""The phones of TIMIT: their 61 names, the foldings to 48 and 39, and one letter for each, so that texts can spell them.
+"""The phones of TIMIT and of CMUdict: their names, the foldings of TIMIT's, and one letter for each, so that texts can spell them.
 
 An alphabet's symbols are single characters: spans, boxes, edit distances and language models all count them. A phone
 is therefore one letter inside recog, and its name only outside: a manifest says "h# sh iy", the text rules phones-61,
@@ -8,6 +8,10 @@ error rate. Letters are IPA where IPA has one, else alike, and none is ASCII, so
 Foldings after Lee & Hon (1989), table 3: 61 -> 48 for training, and 48 -> 39 for counting errors, where
 {sil, cl, vcl, epi}, {el, l}, {en, n}, {sh, zh}, {ao, aa}, {ih, ix} and {ah, ax} are one each. The glottal stop q is dropped.
 """
+
+from collections.abc import Sequence
+
+from recog.errors import ManifestError
 
 # Name -> letter, of the 61 phones in the corpus and of the three that folding to 48 adds.
 LETTERS = {
@@ -22,6 +26,36 @@ LETTERS = {
     **{"cl": "ᴄ", "vcl": "ᴠ", "sil": "␣"},
 }
 NAMES = {letter: name for name, letter in LETTERS.items()}
+
+# The 39 phones of CMUdict, in the order of their names, as letters: what a network's phone head says.
+CMU = tuple(
+    LETTERS[name]
+    for name in (
+        *(
+            "aa",
+            "ae",
+            "ah",
+            "ao",
+            "aw",
+            "ay",
+            "b",
+            "ch",
+            "d",
+            "dh",
+            "eh",
+            "er",
+            "ey",
+            "f",
+            "g",
+            "hh",
+            "ih",
+            "iy",
+            "jh",
+            "k",
+        ),
+        *("l", "m", "n", "ng", "ow", "oy", "p", "r", "s", "sh", "t", "th", "uh", "uw", "v", "w", "y", "z", "zh"),
+    )
+)
 
 # What changes on the way from 61 to 48; "": dropped.
 TO_48 = {
@@ -54,6 +88,17 @@ def letters(text: str, count: int) -> str:
         names = [word] if word in LETTERS else [NAMES[letter] for letter in word if letter in NAMES]
         found += [fold(name, count) for name in names]
     return "".join(LETTERS[name] for name in found if name)
+
+
+def spelled(names: Sequence[str]) -> str:
+    """Names of CMUdict's phones, stressed or not, in either case -> their letters; refuses any other name."""
+    found = [LETTERS.get(name.rstrip("012").lower(), "") for name in names]
+    for name, letter in zip(names, found, strict=True):
+        if letter not in CMU:
+            raise ManifestError(
+                f"{name!r} is no phone of CMUdict; expected names such as AH, K or ZH, parted by spaces"
+            )
+    return "".join(found)
 
 
 def named(text: str) -> str:

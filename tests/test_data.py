@@ -15,9 +15,10 @@ from PIL import Image
 from recog import data, frontend, manifest
 from recog.alphabet import Alphabet
 from recog.augment import HandwritingAugment, Masking, SpeechAugment
+from recog.augment.passage import Passage
 from recog.augment.sound import Speed
 from recog.data import DataConfig, Samples
-from recog.errors import ConfigError, InputError, TrainingError
+from recog.errors import ConfigError, InputError, ManifestError, TrainingError
 from recog.frontend import Frontend
 
 ABCD = Alphabet(tuple(" abcd"))
@@ -252,3 +253,20 @@ def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ConfigError, match=r"^data: "):
         DataConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_phones_of_a_row_are_told_by_its_manifest(tmp_path: Path) -> None:
+    rows = manifest.read(write_rows(tmp_path, TINY_SPEECH, ["ab", "cd", "a", "abcd" * 4]))
+    said = ["AA1 B", None, "ZH AE", None]  # the last one is long, so that others may be joined
+    rows = [replace(row, fields={"phones": names} if names else {}) for row, names in zip(rows, said, strict=True)]
+    samples = Samples(rows, ABCD, TINY_SPEECH, "spoken")
+    assert [samples.example(index, 0, 1).phones for index in range(3)] == [(1, 7), None, (39, 2)]
+    together = [replace(row, fields={**row.fields, "speaker": "s"}) for row in (rows[0], rows[2])]
+    joined = Samples([*together, rows[3]], ABCD, TINY_SPEECH, "spoken", SpeechAugment(passage=Passage(join=1.0)))
+    assert samples.targets[0] == (2, 3)
+    found = {(one.target, one.phones) for one in (joined.example(0, epoch, 1) for epoch in range(9))}
+    assert ((2, 3, 1, 2), (1, 7, 39, 2)) in found
+    assert found <= {((2, 3, 1, 2), (1, 7, 39, 2)), ((2, 3), (1, 7))}
+    for names, sentence in (("DX", "row .*'DX' is no phone"), (" ", "'phones' is ' '"), (["B"], "'phones' is")):
+        with pytest.raises(ManifestError, match=sentence):
+            Samples([replace(rows[0], fields={"phones": names})], ABCD, TINY_SPEECH, "spoken")

@@ -132,3 +132,28 @@ def test_an_error_leaves_no_trace_in_the_statistics(monkeypatch: pytest.MonkeyPa
     with pytest.raises(TrainingError):
         gradient(bundle, [examples(40)], replace(CONFIG, weight_noise=0.1), Peers())
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
+
+
+def test_the_phone_head_learns_from_the_rows_whose_phones_are_told() -> None:
+    bundle, samples = bundle_of(phones=True), examples(20, 24, 16)
+    told = [replace(samples[0], phones=(3, 39, 3)), samples[1], replace(samples[2], phones=(1, 1, 2) * 9)]
+    config = replace(CONFIG, phone_weight=0.25)
+    update = gradient(bundle, [told], config, Peers())
+    assert update is not None
+    found = grads(bundle)
+    # By hand: the first row alone has phones that are known and fit into its frames.
+    network = bundle.network
+    network.zero_grad()
+    batch = torch.nn.utils.rnn.pad_sequence([one.features for one in told], batch_first=True)
+    output = network(batch, torch.tensor([20, 24, 16]), auxiliary=True)
+    targets, ids = [one.target for one in told], ["a", "b", "c"]
+    wanted = objective(ctc_loss(output.log_probs, output.lengths, targets, ids).sum(), output, targets, ids, config)
+    phones = torch.nn.functional.ctc_loss(
+        output.phones[:1].transpose(0, 1), torch.tensor([[3, 39, 3]]), output.lengths[:1], torch.tensor([3])
+    )
+    (wanted + 0.25 * 3 * phones).backward()  # PyTorch's mean is that of a label
+    labels = sum(map(len, targets))
+    for name, parameter in network.named_parameters():
+        assert torch.allclose(found[name], parameter.grad / labels, rtol=1e-4, atol=1e-6), name
+    assert update.loss == pytest.approx(gradient(bundle, [samples], config, Peers()).loss, rel=1e-6)
+    assert not grads(bundle)["phones.weight"].any()  # nothing told, nothing learnt

@@ -315,3 +315,15 @@ def test_no_noise_draws_no_random_number() -> None:
     with weight_noise(network, 0.0):
         pass
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_phone_head_leaves_the_others_as_they_were() -> None:
+    network = Network(SMALL, 16, 5).eval()
+    with_phones = network.with_phones()
+    x, lengths = torch.randn(2, 30, 16), torch.tensor([30, 17])
+    before, after = network(x, lengths), with_phones(x, lengths)
+    assert before.phones is None
+    assert torch.equal(before.log_probs, after.log_probs)
+    assert after.phones.shape == (2, after.log_probs.shape[1], 40)  # blank and 39 phones
+    assert torch.allclose(after.phones.exp().sum(2), torch.ones(2, after.phones.shape[1]), atol=1e-5)
+    assert with_phones.with_symbols([0, 1, 2]).phones is not None

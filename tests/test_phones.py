@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from recog import phones, text
 from recog.alphabet import Alphabet
+from recog.errors import ManifestError
 from recog.metrics import character_counts
 
 # Lee & Hon (1989): all that 61 names become in the set of 39, written out by class.
@@ -117,3 +118,17 @@ def test_the_character_error_rate_is_the_phone_error_rate() -> None:
     # One of five phones is another: ix counts as ih, d for t is an error.
     counts = character_counts(rule("h# ih t sh iy"), rule("pau ix d sh iy"))
     assert (counts.edits, counts.units) == (1, 5)
+
+
+def test_cmudict_has_39_phones_in_the_order_of_their_names() -> None:
+    names = [phones.NAMES[letter] for letter in phones.CMU]
+    assert len(set(names)) == 39
+    assert names == sorted(names)
+    assert phones.spelled(["W", "EY1", "l", "ah0"]) == "".join(phones.LETTERS[name] for name in ("w", "ey", "l", "ah"))
+    assert phones.named(phones.spelled(["DH", "AH0", "S", "IY1"])) == "dh ah s iy"
+
+
+@pytest.mark.parametrize("name", ["DX", "H#", "W3", "", "whale"])
+def test_other_names_are_no_phones_of_cmudict(name: str) -> None:
+    with pytest.raises(ManifestError, match="is no phone of CMUdict"):
+        phones.spelled(["W", name])

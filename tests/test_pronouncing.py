@@ -71,3 +71,24 @@ def test_pronounce_prints_a_dictionary(dictionary: Path, tmp_path: Path, capsys:
     assert captured.out.startswith("bad\tB A") and "'qed' holds 'q'" in captured.err
     assert main(["pronounce", "bad", "--model", str(dictionary)]) == 1
     assert "is not a language model of recog" in capsys.readouterr().err
+
+
+def test_rows_are_told_their_phones(dictionary: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert train_g2p.main([str(dictionary), "--out", str(tmp_path / "said.g2p"), "--order", "3"]) == 0
+    source, out = tmp_path / "rows.jsonl", tmp_path / "other" / "told.jsonl"
+    out.parent.mkdir()
+    rows = [
+        {"audio": "a/1.wav", "text": "BAD  dut.", "speaker": "s"},
+        {"audio": str(tmp_path / "b.wav"), "text": "bad tit 9"},
+        {"audio": "c.wav", "text": "bad zz"},  # no model can say z
+    ]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    arguments = ["pronounce", "--model", str(tmp_path / "said.g2p"), "--dictionary", str(dictionary)]
+    assert main([*arguments, "--manifest", str(source), "--out", str(out)]) == 0
+    found = [json.loads(line) for line in out.read_text().splitlines()]
+    assert found[0] == {"audio": "../a/1.wav", "text": "BAD  dut.", "speaker": "s", "phones": "B A D D U T"}
+    assert found[1] == {**rows[1], "phones": "B A D T I T"}
+    assert found[2] == {"audio": "../c.wav", "text": "bad zz"}
+    assert "3 rows" in (said := capsys.readouterr().err) and "nothing can say: zz" in said
+    assert main([*arguments, "bad", "--manifest", str(source)]) == 1
+    assert "give either words, or --manifest IN with --out OUT" in capsys.readouterr().err

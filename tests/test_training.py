@@ -3,14 +3,17 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+import torch
 from conftest import SPOKEN_TEXTS, TINY_HANDWRITING, TINY_NETWORK, TINY_SPEECH, WRITTEN_TEXTS, write_rows
 
 from pipelines import training
 from pipelines.training import HandwritingTraining, SpeechTraining, train
-from recog import checkpoint, evaluation, manifest, trainer
-from recog.data import DataConfig
+from recog import checkpoint, evaluation, frontend, manifest, trainer
+from recog.data import DataConfig, Samples
 from recog.errors import AlphabetError, CheckpointError, ConfigError, ManifestError, TrainingError
+from recog.models.network import Network
 from recog.recognizer import DecodingOptions, Recognizer
+from recog.training.gradient import phone_loss
 from recog.training.settings import FitConfig
 
 FIT = FitConfig(epochs=2, peak_rate=1e-2, warmup_steps=2, average=0.5, precision="fp32", log_every=1, save_minutes=1e9)
@@ -184,3 +187,30 @@ def test_wrong_presets_are_refused(tmp_path: Path, written: str, sentence: str) 
     (tmp_path / "p.toml").write_text(written, encoding="utf-8")
     with pytest.raises(ConfigError, match=sentence):
         training.settings(tmp_path / "p.toml")
+
+
+def test_a_bundle_learns_phones_beside_its_letters(tmp_path: Path, spoken: Path, trained_speech_bundle: Path) -> None:
+    names = {"a": "AA", "b": "B", "c": "K", "d": "D", " ": ""}
+    rows = [json.loads(line) for line in spoken.read_text().splitlines()]
+    for row in rows:
+        row["phones"] = " ".join(names[letter] for letter in row["text"].lower()).strip() or "S"
+    told = spoken.with_name("told.jsonl")
+    manifest.write(told, rows)
+    fit_config = replace(FIT, epochs=1, warmup_steps=0, average=0.0)
+    settings = replace(SPEECH, network=replace(TINY_NETWORK, phones=True), fit=fit_config)
+    settings = replace(settings, data=DataConfig(batch_frames=100))
+    train(settings, told, told, tmp_path / "run", init_from=trained_speech_bundle)
+    bundle = checkpoint.load(tmp_path / "run" / "best")
+    samples = Samples(manifest.read(told), bundle.alphabet, bundle.frontend, bundle.text_rule)
+    every = [samples.example(index, 0, 1) for index in range(len(samples))]
+    batch = frontend.pad([one.features for one in every])
+
+    def loss(network: Network) -> float:
+        output = network(batch.x, batch.lengths)
+        return float(phone_loss(output.phones, output.lengths, every).detach())
+
+    torch.manual_seed(1)
+    assert loss(bundle.network) < 0.6 * loss(checkpoint.load(trained_speech_bundle).network.with_phones())
+    plain = replace(SPEECH, fit=replace(FIT, epochs=1))
+    with pytest.raises(ConfigError, match="another frontend or network"):
+        train(plain, told, told, tmp_path / "plain", init_from=tmp_path / "run" / "best")

@@ -7,7 +7,9 @@ from pathlib import Path
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command line of `recog pronounce`."""
-    parser.add_argument("words", nargs="+", metavar="WORD", help="words to be said")
+    parser.add_argument("words", nargs="*", metavar="WORD", help="words to be said")
+    parser.add_argument("--manifest", type=Path, help="instead of words: rows that are to tell their phones")
+    parser.add_argument("--out", type=Path, help="the manifest with the phones")
     parser.add_argument("--model", type=Path, required=True, help="a model made by scripts/train_g2p.py")
     parser.add_argument("--dictionary", type=Path, help="words that it has are said as it says (CMUdict form or plain)")
     parser.add_argument("--best", type=int, default=1, help="ways of saying a word that the model gives (default 1)")
@@ -16,9 +18,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Does it; 0 when everything succeeded, 1 when something failed."""
-    from pipelines.pronouncing import pronounce
-    from recog.errors import RecogError
+    from pipelines.pronouncing import pronounce, pronounce_rows
+    from recog.errors import ConfigError, RecogError
 
+    if bool(arguments.words) == bool(arguments.manifest) or bool(arguments.manifest) != bool(arguments.out):
+        raise ConfigError("give either words, or --manifest IN with --out OUT")
+    if arguments.manifest:
+        rows, unsaid = pronounce_rows(arguments.manifest, arguments.out, arguments.model, arguments.dictionary)
+        print(
+            f"{rows} rows in {arguments.out}; words that nothing can say: {' '.join(unsaid) or 'none'}", file=sys.stderr
+        )
+        return 0
     failed = False
     for found in pronounce(arguments.words, arguments.model, arguments.dictionary, arguments.best, arguments.stress):
         if isinstance(found, RecogError):

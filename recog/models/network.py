@@ -5,14 +5,17 @@ Lines of descent: deep BLSTM with CTC (Graves, Mohamed & Hinton 2013), convoluti
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from recog import phones
 from recog.errors import ConfigError
+from recog.models.cells.highway import Highway
+from recog.models.cells.layer import BidirectionalCell, known
 from recog.models.layers import BidirectionalLSTM, Convolution, LockedDropout, length_mask
 
 
@@ -32,6 +35,10 @@ class NetworkConfig:
     layers: int = 4
     # LSTM cells in each direction.
     hidden: int = 256
+    # Kind of those cells, a name of recog.models.cells.family; "lstm" alone has kernels in the libraries, the rest take longer.
+    cell: str = "lstm"
+    # Whether a layer joins its input by a highway gate, t y + (1 - t) x, instead of by a sum.
+    highway: bool = False
     # Frames that each LSTM layer reads and writes as one step; a layer of rate 2 takes half the steps and time.
     rates: tuple[int, ...] = (1, 1, 1, 1)
     # Dropout before every LSTM layer and before the output, 0 to 1.
@@ -42,8 +49,11 @@ class NetworkConfig:
     dropout_convolution: float = 0.0
     # Layers (0: after the convolutions) that carry a CTC head of their own during training.
     auxiliary_layers: tuple[int, ...] = (0, 2)
+    # A second head at the top for the 39 phones of CMUdict (recog.phones.CMU), learnt from rows that tell their `phones`.
+    phones: bool = False
 
     def __post_init__(self) -> None:
+        known(self.cell)
         if not len(self.channels) == len(self.strides_time) == len(self.strides_features):
             raise ConfigError(
                 f"network: {len(self.channels)} channels, {len(self.strides_time)} strides_time and "
@@ -83,6 +93,8 @@ class NetworkOutput:
     lengths: Tensor
     # The same shape from each auxiliary head; empty unless asked for.
     auxiliary: tuple[Tensor, ...] = ()
+    # (B, T', 40) log-probabilities of blank and phones; None without a head for them.
+    phones: Tensor | None = None
 
 
 class Network(nn.Module):
@@ -103,10 +115,12 @@ class Network(nn.Module):
         self.project = nn.Linear(channels * height, config.projection)
         self.project_norm = nn.LayerNorm(config.projection)
         self.recurrent = nn.ModuleList(
-            RecurrentStep(config.projection, config.hidden, rate, dropout_of(config)) for rate in config.rates
+            RecurrentStep(config.projection, config.hidden, rate, dropout_of(config), config.cell, config.highway)
+            for rate in config.rates
         )
         self.dropout = dropout_of(config)
         self.output = nn.Linear(config.projection, symbols)
+        self.phones = nn.Linear(config.projection, 1 + len(phones.CMU)) if config.phones else None
         self.auxiliary = nn.ModuleDict(
             {str(layer): nn.Linear(config.projection, symbols) for layer in config.auxiliary_layers}
         )
@@ -119,7 +133,9 @@ class Network(nn.Module):
             if auxiliary and str(number) in self.auxiliary:
                 heads.append(log_softmax(self.auxiliary[str(number)](self.dropout(x))))
             x = step(x, lengths)
-        return NetworkOutput(log_softmax(self.output(self.dropout(x))), lengths, tuple(heads))
+        x = self.dropout(x)
+        said = None if self.phones is None else log_softmax(self.phones(x))
+        return NetworkOutput(log_softmax(self.output(x)), lengths, tuple(heads), said)
 
     def encode(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The convolutional part: (B, T, F) -> (B, T', projection) and the new lengths."""
@@ -168,7 +184,7 @@ class Network(nn.Module):
         The convolutions do not know how tall their input is; the linear map above them is read as a picture of
         (channels, rows) and stretched to the new rows. What it then says is a beginning to train on, not a result.
         """
-        network = Network(self.config, features, self.output.out_features)
+        network = Network(self.config, features, self.symbols)
         state = self.state_dict()
         width, channels = self.config.projection, self.config.channels[-1]
         old = state["project.weight"].reshape(width, channels, -1)
@@ -176,6 +192,12 @@ class Network(nn.Module):
         stretched = functional.interpolate(old, size=rows, mode="linear", align_corners=False)
         state["project.weight"] = (stretched * old.shape[-1] / rows).flatten(1)
         network.load_state_dict(state)
+        return network.train(self.training)
+
+    def with_phones(self) -> "Network":
+        """A network with a phone head that knows nothing yet, beside the heads that it has."""
+        network = Network(replace(self.config, phones=True), self.features, self.symbols)
+        network.load_state_dict(network.state_dict() | self.state_dict())
         return network.train(self.training)
 
 
@@ -189,16 +211,23 @@ class RecurrentStep(nn.Module):
 
     With rate r > 1 the LSTM takes r neighbouring frames as one step and a linear map spreads its output over them
     again: the recurrence, which is what costs time, is r times shorter, while the stream keeps its resolution
-    (after the subsampled layers of Graves 2012 and of Zipformer, Yao 2024).
+    (after the subsampled layers of Graves 2012 and of Zipformer, Yao 2024). `cell` is any of the family in the LSTM's
+    place; with `highway` the two are joined by a gate instead of a sum.
     """
 
-    def __init__(self, width: int, hidden: int, rate: int, dropout: nn.Module) -> None:
+    def __init__(
+        self, width: int, hidden: int, rate: int, dropout: nn.Module, cell: str = "lstm", highway: bool = False
+    ) -> None:
         super().__init__()
         self.rate = rate
         self.dropout = dropout
-        self.lstm = BidirectionalLSTM(rate * width, hidden)
+        standard = cell == "lstm"
+        self.lstm = (
+            BidirectionalLSTM(rate * width, hidden) if standard else BidirectionalCell(cell, rate * width, hidden)
+        )
         self.spread = nn.Identity() if rate == 1 and 2 * hidden == width else nn.Linear(2 * hidden, rate * width)
         self.norm = nn.LayerNorm(width)
+        self.join = Highway(width) if highway else None
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """(B, T, D), (B,) -> (B, T, D)."""
@@ -210,7 +239,8 @@ class RecurrentStep(nn.Module):
             y = functional.pad(y, (0, 0, 0, -steps % self.rate)).reshape(batch, -1, self.rate * width)
             lengths = torch.div(lengths + self.rate - 1, self.rate, rounding_mode="floor")
         y = self.spread(self.lstm(y, lengths)).reshape(batch, -1, width)[:, :steps]
-        return x + cast(Tensor, self.norm(y))
+        y = cast(Tensor, self.norm(y))
+        return x + y if self.join is None else cast(Tensor, self.join(x, y))
 
 
 def log_softmax(scores: Tensor) -> Tensor:

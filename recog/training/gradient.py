@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from recog import frontend, memory
 from recog.alphabet import BLANK, Alphabet
 from recog.checkpoint import Bundle
+from recog.ctc.align import required_frames
 from recog.ctc.greedy import greedy
 from recog.ctc.loss import ctc_loss, path_entropy, uniformity
 from recog.data import Example
@@ -94,7 +95,10 @@ def _counted(bundle: Bundle, examples: Sequence[Example], config: FitConfig, dev
         output = bundle.network(x, lengths, auxiliary=True)
     targets, ids = [example.target for example in examples], [example.id for example in examples]
     top = ctc_loss(output.log_probs, output.lengths, targets, ids).sum()
-    objective(top, output, targets, ids, config).backward()  # type: ignore[no-untyped-call]
+    wanted = objective(top, output, targets, ids, config)
+    if output.phones is not None:
+        wanted = wanted + config.phone_weight * phone_loss(output.phones, output.lengths, examples)
+    wanted.backward()  # type: ignore[no-untyped-call]
     loss = top.item()
     seen = glance(bundle.alphabet, output, targets) if math.isfinite(loss) else Counts()
     return Tally(
@@ -125,6 +129,20 @@ def objective(
     for log_probs in output.auxiliary:
         wanted = wanted + config.auxiliary_weight * ctc_loss(log_probs, output.lengths, targets, ids).sum()
     return wanted
+
+
+def phone_loss(log_probs: Tensor, lengths: Tensor, examples: Sequence[Example]) -> Tensor:
+    """The phone head's CTC loss, summed over those examples whose phones are known and fit into their frames."""
+    frames = lengths.tolist()
+    told = {
+        row: example.phones
+        for row, example in enumerate(examples)
+        if example.phones is not None and required_frames(example.phones) <= frames[row]
+    }
+    rows = list(told)
+    if not rows:
+        return 0 * log_probs.sum()  # other processes may have some, and wait for this one's gradient
+    return ctc_loss(log_probs[rows], lengths[rows], list(told.values()), [examples[row].id for row in rows]).sum()
 
 
 @contextlib.contextmanager

@@ -35,6 +35,8 @@ class FitConfig:
     accumulate: int = 1
     # Weight of each auxiliary CTC head beside the top one's 1.
     auxiliary_weight: float = 0.3
+    # Weight of the phone head, where the network has one (network.phones).
+    phone_weight: float = 0.5
     # Share of the loss that pulls every frame towards all symbols alike (recog.ctc.loss.uniformity): against peaks of certainty.
     label_smoothing: float = 0.0
     # Weight of the entropy over a target's alignments (recog.ctc.loss.path_entropy): against settling on one too early.
@@ -80,7 +82,15 @@ class FitConfig:
         if self.clip <= 0 or not 0 < self.plateau_factor < 1 or not 0 <= self.label_smoothing < 1:
             raise ConfigError("fit: expected clip > 0, 0 < plateau_factor < 1, 0 <= label_smoothing < 1")
         for name in (
-            *("minutes", "warmup_steps", "weight_decay", "auxiliary_weight", "save_minutes", "stop_after"),
+            *(
+                "minutes",
+                "warmup_steps",
+                "weight_decay",
+                "auxiliary_weight",
+                "phone_weight",
+                "save_minutes",
+                "stop_after",
+            ),
             *("entropy_weight", "weight_noise", "weight_noise_from", "freeze_steps"),
         ):
             if getattr(self, name) < 0:
