@@ -19,7 +19,13 @@ MEMBERS: dict[str, tuple[str, dict[str, Any]]] = {
     "gru, reset after": ("gru", {"reset_after": True}),
     "projected": ("projected", {"cells": 6}),
     "projected, no peepholes": ("projected", {"cells": 6, "peepholes": False}),
+    "time-aware, a clock": ("time-aware", {"clock": 0}),
+    "time-aware, inverse": ("time-aware", {"clock": 0, "decay": "inverse"}),
+    "slstm, heads, exponential": ("slstm", {"heads": 2, "forget": "exponential"}),
+    "mlstm, heads": ("mlstm", {"heads": 2}),
+    "mlstm, short chunks, exponential": ("mlstm", {"chunk": 3, "forget": "exponential"}),
 }
+OPTIONS_OF_FORM = ("chunk",)  # that change no equation
 every = pytest.mark.parametrize("member", MEMBERS)
 LENGTHS = torch.tensor([3, 7, 1, 7, 5])
 
@@ -45,6 +51,7 @@ def batch(features: int = 3, rows: int = 5, steps: int = 7) -> Tensor:
 def test_each_member_obeys_its_equations(member: str) -> None:
     cell, x = made(member), batch()
     name, options = MEMBERS[member]
+    options = {key: value for key, value in options.items() if key not in OPTIONS_OF_FORM}
     y, _ = scan(cell, x, LENGTHS)
     back, _ = scan(cell, x, LENGTHS, reverse=True)
     for row, length in enumerate(LENGTHS):
@@ -210,6 +217,27 @@ def test_zoneout_keeps_units_as_often_as_told_and_whole() -> None:
         assert abs(kept.double().mean() - share) < 4 * (share * (1 - share) / 10000) ** 0.5
 
 
+@pytest.mark.parametrize("name", ["slstm", "mlstm"])
+def test_exponential_gates_stay_finite_where_exponentials_do_not(name: str) -> None:
+    # Input gates of exp(200) and exp(-200) in float32, alternating: the twin without a stabiliser would overflow.
+    cell = family[name](1, 4)
+    with torch.no_grad():
+        for parameter in cell.parameters():
+            parameter.normal_(0, 0.3)
+        gates = cell.weight_ih[:4] if name == "slstm" else cell.weight_gates[:1]
+        gates.fill_(200.0)
+    x = torch.tensor([1.0, -1.0] * 8).view(1, 16, 1).requires_grad_()
+    lengths = torch.tensor([16])
+    y, _ = scan(cell, x, lengths)
+    y.sum().backward()
+    assert y.isfinite().all()
+    assert all(parameter.grad.isfinite().all() for parameter in cell.parameters())
+    # Values are as in double precision, where exp(200) is a number.
+    cell.double()
+    twin = cell_oracles.TWINS[name]({n: w.double() for n, w in cell.state_dict().items()}, x[0].detach().double())
+    torch.testing.assert_close(y[0].double(), twin, atol=2e-5, rtol=1e-4)
+
+
 def test_under_autocast_the_memory_stays_in_full_precision() -> None:
     torch.manual_seed(7)
     for name in family:
@@ -228,6 +256,11 @@ def test_under_autocast_the_memory_stays_in_full_precision() -> None:
         ("peephole", {"squash": "relu"}, "squash is 'relu'"),
         ("peephole-c", {"squash": "relu"}, "squash is 'relu'"),
         ("zoneout", {"zoneout_c": 1.0}, "zoneout_c is 1.0"),
+        ("time-aware", {"clock": 3}, "clock is feature 3 of 3"),
+        ("time-aware", {"decay": "linear"}, "decay is 'linear'"),
+        ("slstm", {"heads": 3}, "3 heads do not divide 4"),
+        ("mlstm", {"forget": "none"}, "forget is 'none'"),
+        ("mlstm", {"chunk": 0}, "chunk of 0 steps"),
     ],
 )
 def test_options_that_make_no_cell_are_refused(name: str, options: dict[str, Any], sentence: str) -> None:

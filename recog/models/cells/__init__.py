@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 
 from recog.models.cells.cell import Cell
+from recog.models.cells.exponential import MLSTM, SLSTM
 from recog.models.cells.lstm import LSTM, CoupledLSTM, OriginalLSTM
 from recog.models.cells.peephole import MemoryLSTM, PeepholeLSTM
 from recog.models.cells.plain import GRU, Elman
 from recog.models.cells.regular import LayerNormLSTM, ProjectedLSTM, ZoneoutLSTM
+from recog.models.cells.timed import TimeAwareLSTM
 
 # Each is made with (features, hidden) and options of its own.
 family: Mapping[str, type[Cell]] = {
@@ -20,4 +22,7 @@ family: Mapping[str, type[Cell]] = {
     "layer-norm": LayerNormLSTM,
     "zoneout": ZoneoutLSTM,
     "elman": Elman,
+    "time-aware": TimeAwareLSTM,
+    "slstm": SLSTM,
+    "mlstm": MLSTM,
 }

@@ -10,7 +10,7 @@ from recog.models.cells.lstm import LSTM, keep
 
 
 class ProjectedLSTM(Cell):
-    """Many cells, a narrow way back: the LSTMP of Sak, Senior & Beaufays 2014, equations 7 to 13.
+    """Many cells, a narrow way back: the LSTMP of Sak, Senior & Beaufays 2014.
 
         i, f = sigma(W x + U r(t-1) + p * c(t-1) + b)      g = tanh(W_g x + U_g r(t-1) + b_g)
         c(t) = f * c(t-1) + i * g                          o = sigma(W_o x + U_o r(t-1) + p_o * c(t) + b_o)
@@ -90,7 +90,7 @@ class LayerNormLSTM(Cell):
 
 
 class ZoneoutLSTM(LSTM):
-    """The standard cell of which some units keep their old value for a step (Krueger 2017, section 3).
+    """The standard cell of which some units keep their old value for a step (Krueger 2017).
 
         c(t) = d_c * c(t-1) + (1 - d_c) * c'(t)            h(t) = d_h * h(t-1) + (1 - d_h) * h'(t)
 
