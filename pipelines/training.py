@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from pipelines.card import training_card
-from recog import checkpoint, config, manifest, text
+from recog import checkpoint, config, manifest, phones, text
 from recog.alphabet import Alphabet
 from recog.audio import SpeechFrontend
 from recog.augment import HandwritingAugment, SpeechAugment
@@ -144,6 +144,10 @@ def _again(training: Training, out: Path) -> Bundle:
 
 def _start(training: Training, rows: Sequence[manifest.Row], init_from: str | Path | None, alphabet: str) -> Bundle:
     """What a new run trains: fresh weights and the alphabet of the rows, or a bundle's, adapted to them."""
+    if training.network.phones not in (0, len(phones.CMU)):
+        raise ConfigError(
+            f"network.phones is {training.network.phones}; CMUdict has {len(phones.CMU)}, 0 is no phone head"
+        )
     rule = text.rule(training.text_rule)
     texts = [rule(row.text) for row in rows]
     provenance: dict[str, Any] = {}
@@ -154,7 +158,7 @@ def _start(training: Training, rows: Sequence[manifest.Row], init_from: str | Pa
         # Dropout has no weights: a run may begin with another one than the run before.
         same = replace(begin.network.config, **{name: getattr(training.network, name) for name in DROPOUTS})
         if training.network.phones:
-            same = replace(same, phones=True)  # a head that the bundle lacks is added
+            same = replace(same, phones=training.network.phones)  # a head that the bundle lacks is added
         taller = _resized(begin.frontend, training.frontend)
         if asdict(taller) != asdict(training.frontend) or asdict(same) != asdict(training.network):
             raise ConfigError(f"{init_from} has another frontend or network than the preset; train with its own preset")
@@ -163,7 +167,7 @@ def _start(training: Training, rows: Sequence[manifest.Row], init_from: str | Pa
         if training.frontend.features != begun.features:
             begun = begun.with_features(training.frontend.features)
         if training.network.phones and not begun.config.phones:
-            begun = begun.with_phones()
+            begun = begun.with_phones(training.network.phones)
         symbols, weights, provenance["init_from"] = adapted.alphabet, begun.state_dict(), begin.provenance
     network = Network(training.network, training.frontend.features, len(symbols))
     if weights:

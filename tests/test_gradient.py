@@ -135,7 +135,7 @@ def test_an_error_leaves_no_trace_in_the_statistics(monkeypatch: pytest.MonkeyPa
 
 
 def test_the_phone_head_learns_from_the_rows_whose_phones_are_told() -> None:
-    bundle, samples = bundle_of(phones=True), examples(20, 24, 16)
+    bundle, samples = bundle_of(phones=39), examples(20, 24, 16)
     told = [replace(samples[0], phones=(3, 39, 3)), samples[1], replace(samples[2], phones=(1, 1, 2) * 9)]
     config = replace(CONFIG, phone_weight=0.25)
     update = gradient(bundle, [told], config, Peers())

@@ -319,7 +319,7 @@ def test_no_noise_draws_no_random_number() -> None:
 
 def test_a_phone_head_leaves_the_others_as_they_were() -> None:
     network = Network(SMALL, 16, 5).eval()
-    with_phones = network.with_phones()
+    with_phones = network.with_phones(39)
     x, lengths = torch.randn(2, 30, 16), torch.tensor([30, 17])
     before, after = network(x, lengths), with_phones(x, lengths)
     assert before.phones is None

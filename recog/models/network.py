@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recog import phones
 from recog.errors import ConfigError
 from recog.models.cells.highway import Highway
 from recog.models.cells.layer import BidirectionalCell, known
@@ -49,8 +48,9 @@ class NetworkConfig:
     dropout_convolution: float = 0.0
     # Layers (0: after the convolutions) that carry a CTC head of their own during training.
     auxiliary_layers: tuple[int, ...] = (0, 2)
-    # A second head at the top for the 39 phones of CMUdict (recog.phones.CMU), learnt from rows that tell their `phones`.
-    phones: bool = False
+    # Symbols of a second head at the top, blank not counted: 39 for CMUdict's phones, learnt from rows that tell their
+    # `phones`; 0: no such head.
+    phones: int = 0
 
     def __post_init__(self) -> None:
         known(self.cell)
@@ -76,6 +76,8 @@ class NetworkConfig:
             < 1
         ):
             raise ConfigError("network: layers, hidden, projection, channels and strides must be at least 1")
+        if self.phones < 0:
+            raise ConfigError(f"network.phones is {self.phones}; expected a number of phones, or 0 for no head")
         for name in ("dropout", "dropout_convolution"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"network.{name} is {getattr(self, name)}; expected 0 <= {name} < 1")
@@ -93,7 +95,7 @@ class NetworkOutput:
     lengths: Tensor
     # The same shape from each auxiliary head; empty unless asked for.
     auxiliary: tuple[Tensor, ...] = ()
-    # (B, T', 40) log-probabilities of blank and phones; None without a head for them.
+    # (B, T', 1 + phones) log-probabilities of blank and phones; None without a head for them.
     phones: Tensor | None = None
 
 
@@ -120,7 +122,7 @@ class Network(nn.Module):
         )
         self.dropout = dropout_of(config)
         self.output = nn.Linear(config.projection, symbols)
-        self.phones = nn.Linear(config.projection, 1 + len(phones.CMU)) if config.phones else None
+        self.phones = nn.Linear(config.projection, 1 + config.phones) if config.phones else None
         self.auxiliary = nn.ModuleDict(
             {str(layer): nn.Linear(config.projection, symbols) for layer in config.auxiliary_layers}
         )
@@ -194,9 +196,9 @@ class Network(nn.Module):
         network.load_state_dict(state)
         return network.train(self.training)
 
-    def with_phones(self) -> "Network":
-        """A network with a phone head that knows nothing yet, beside the heads that it has."""
-        network = Network(replace(self.config, phones=True), self.features, self.symbols)
+    def with_phones(self, phones: int) -> "Network":
+        """A network with a head for so many phones that knows nothing yet, beside the heads that it has."""
+        network = Network(replace(self.config, phones=phones), self.features, self.symbols)
         network.load_state_dict(network.state_dict() | self.state_dict())
         return network.train(self.training)
 
