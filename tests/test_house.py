@@ -97,8 +97,8 @@ def within(module: str, places: Iterable[str]) -> bool:
 
 def test_the_reader_of_imports_sees_what_is_there() -> None:
     assert {"recog.checkpoint", "recog.training.gradient", "torch"} <= imports("recog.trainer")
-    assert "av" in imports("recog.audio")
-    assert "av" not in imports("recog.audio", at_start=True)
+    assert "av" in imports("recog.audio.reading")
+    assert "av" not in imports("recog.audio.reading", at_start=True)
     assert "torch" in reach("recog.trainer")
     assert {"recog.models.layers", "recog.alphabet"} <= reach("pipelines.training")
 

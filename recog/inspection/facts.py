@@ -91,8 +91,6 @@ def examine(path: Path, frontend: Frontend) -> Facts:
     try:
         if isinstance(frontend, SpeechFrontend):
             waveform = audio.read(path, frontend.rate_hz, damage=damage)
-            if lacks_end(path):
-                damage.append("its last page has no end mark: it may be cut off")
             hop = round(frontend.hop_seconds * frontend.rate_hz)
             return Facts(
                 damage=tuple(damage),
@@ -134,20 +132,6 @@ def picture(line: Image.Image) -> Picture:
     """A grey line -> measures."""
     dark, middle, bright = np.percentile(np.asarray(line), [0.1, 50, 99])
     return Picture(float(dark), float(middle), float(bright))
-
-
-def lacks_end(path: Path) -> bool:
-    """Whether an Ogg file's last page lacks the end-of-stream flag (RFC 3533, section 6); False for other files.
-
-    FFmpeg reads an Ogg file that is cut off as if it were whole.
-    """
-    with open_bytes(path) as file:
-        if file.read(4) != b"OggS":
-            return False
-        file.seek(max(0, file.seek(0, io.SEEK_END) - 2**17))  # a page is at most 65307 bytes
-        tail = file.read()
-    last = tail.rfind(b"OggS\0")
-    return not (last >= 0 and last + 5 < len(tail) and tail[last + 5] & 4)
 
 
 def workers_for(files: int) -> int:
