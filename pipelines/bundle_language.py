@@ -12,7 +12,12 @@ from recog.lm import wordlist
 from recog.lm.ngram import SPECIAL, NgramModel
 
 # What can be taken out, by the name of its option.
-PARTS = {"words": language.WORDS, "characters": language.CHARACTERS, "word-list": language.LEXICON}
+PARTS = {
+    "words": language.WORDS,
+    "characters": language.CHARACTERS,
+    "word-list": language.LEXICON,
+    "pronunciations": language.PRONUNCIATIONS,
+}
 _NAMED = 5
 
 
@@ -42,6 +47,7 @@ def change(
     words: Path | None = None,
     characters: Path | None = None,
     word_list: Path | None = None,
+    pronunciations: Path | None = None,
     remove: Sequence[str] = (),
 ) -> bool:
     """Puts parts into a bundle and takes others out; whether anything was changed.
@@ -49,7 +55,7 @@ def change(
     The confidences of decoding with models were calibrated for what was there before, so they go.
     """
     folder = checkpoint.find(name_or_path)
-    given = {"words": words, "characters": characters, "word-list": word_list}
+    given = {"words": words, "characters": characters, "word-list": word_list, "pronunciations": pronunciations}
     for part in remove:
         if given[part] is not None:
             raise ConfigError(
@@ -57,12 +63,12 @@ def change(
             )
         if not (folder / PARTS[part]).is_file():
             raise ConfigError(f"bundle {name_or_path} holds no {PARTS[part]}; there is nothing to remove")
-    put_models(name_or_path, words, characters)
+    put_models(name_or_path, words, characters, pronunciations)
     if word_list is not None:
         put_word_list(name_or_path, word_list)
     for part in remove:
         (folder / PARTS[part]).unlink()
-    if not (remove or words or characters or word_list):
+    if not (remove or any(given.values())):
         return False
     known = checkpoint.load(name_or_path).language
     if known is not None and "language" in known.confidences:
@@ -88,6 +94,9 @@ def describe(name_or_path: str | Path) -> Iterator[str]:
             f"{language.LEXICON}: {len(known.word_list.words)} words, "
             + ("weights used as the word model" if used else "weights not used" if weights else "no weights")
         )
+    if known.pronunciations is not None:
+        ways = sum(map(len, known.pronunciations.values()))
+        yield f"{language.PRONUNCIATIONS}: {len(known.pronunciations)} words, {ways} ways of saying them"
     options = known.options
     yield (
         f"{language.DECODER}: beam {options.beam}, alpha {options.alpha:g}, beta {options.beta:g}, gamma {options.gamma:g}, "

@@ -91,7 +91,7 @@ class Stretch:
     # First sample in the recording; the sound.
     start: int
     waveform: Waveform
-    # (T, S) natural-log probabilities.
+    # (T, S) natural-log probabilities, as `Recognizer.log_probs` gives them.
     log_probs: NDArray[np.float32]
     # Whether it went through the network; else every frame is blank.
     heard: bool
@@ -156,7 +156,7 @@ def _fed(
         heard = {spoken[number].start: log_probs for number, log_probs in recognizer.log_probs(features)}
         for segment in group:
             frames = -(-(1 + segment.waveform.size // hop) // recognizer.shortening)
-            yield segment, heard.get(segment.start, _silence(frames, len(recognizer.bundle.alphabet)))
+            yield segment, heard.get(segment.start, _silence(frames, recognizer.heads))
 
 
 def _frontend(recognizer: Recognizer) -> SpeechFrontend:
@@ -176,13 +176,14 @@ def listen(recognizer: Recognizer, waveform: Waveform) -> Hearing:
         frames = slice(frame, frame + len(stretch.log_probs))
         samples = slice(stretch.start, stretch.start + stretch.waveform.size)
         pieces.append(Piece(samples, frames, loudness(stretch.waveform, frontend)))
-        matrices.append(stretch.log_probs)
+        matrices.append(recognizer.letters(stretch.log_probs))
         frame = frames.stop
     return Hearing(np.concatenate(matrices), tuple(pieces), frontend, recognizer.shortening, recognizer.timing)
 
 
-def _silence(frames: int, symbols: int) -> NDArray[np.float32]:
-    """(T, S): blank, with a doubt of 1e-4 shared by the others so that no text is ruled out."""
-    log_probs = np.full((frames, symbols), np.log(1e-4 / (symbols - 1)), np.float32)
-    log_probs[:, BLANK] = np.log(1 - 1e-4)
-    return log_probs
+def _silence(frames: int, heads: Sequence[int]) -> NDArray[np.float32]:
+    """(T, S) for each head, side by side: blank, with a doubt of 1e-4 shared by the others so that no text is ruled out."""
+    matrices = [np.full((frames, symbols), np.log(1e-4 / (symbols - 1)), np.float32) for symbols in heads]
+    for log_probs in matrices:
+        log_probs[:, BLANK] = np.log(1 - 1e-4)
+    return np.concatenate(matrices, axis=1)

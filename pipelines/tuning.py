@@ -2,6 +2,7 @@
 models, what its confidences are worth, and how its words are placed in time.
 """
 
+import itertools
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,16 +17,14 @@ from pipelines import word_times
 from pipelines.confidence import calibrate, modes
 from pipelines.joined_words import join
 from pipelines.word_times import Accuracy, Clock
-from recog import checkpoint, frontend, language, manifest, metrics, text
+from recog import checkpoint, frontend, language, manifest, metrics, phones, text
 from recog.audio import SpeechFrontend
 from recog.checkpoint import Bundle
-from recog.ctc.decoder import Decoder
-from recog.ctc.greedy import greedy
 from recog.ctc.options import DecoderOptions
 from recog.ctc.timing import DEFAULTS, Timing
 from recog.errors import ConfigError, RecogError
 from recog.language import Language
-from recog.lm import binary
+from recog.lm import binary, pronunciation
 from recog.manifest import Row
 from recog.metrics import Counts
 from recog.recognizer import DecodingOptions, Recognizer
@@ -37,6 +36,7 @@ WORD_GRID = {
     "unknown": (-8.0, -6.0, -4.0, -2.0, 0.0),
     "letter": (-2.0, -1.0, -0.5, 0.0),
 }
+PHONE_GRID = {"phones": (0.3, 0.5, 0.7, 0.9)}
 CHARACTER_GRID = {"gamma": (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9)}
 # What is made as small as possible: words are what is read in speech, characters in handwriting.
 MEASURES = {"speech": "wer", "handwriting": "cer"}
@@ -94,9 +94,20 @@ class Tuned:
             yield f"word times: median error {before:.0f} ms before, {after:.0f} ms now, on {self.timed.after.words} words"
 
 
-def put_models(name_or_path: str | Path, words: Path | None, characters: Path | None) -> None:
-    """Copies language models into a bundle, each checked before it takes its place."""
+def put_models(
+    name_or_path: str | Path, words: Path | None, characters: Path | None, pronunciations: Path | None = None
+) -> None:
+    """Copies language models and a pronouncing lexicon into a bundle, each checked before it takes its place."""
     folder = checkpoint.find(name_or_path)
+    if pronunciations is not None:
+        said = pronunciation.read(pronunciations)
+        for way in itertools.chain.from_iterable(said.values()):
+            phones.spelled(way)
+        if not checkpoint.load(name_or_path).network.config.phones:
+            raise ConfigError(f"bundle {name_or_path} has no head for phones; train it with network.phones = 39 first")
+        partial = folder / f"partial.{language.PRONUNCIATIONS}"
+        pronunciation.write(partial, said)
+        partial.replace(folder / language.PRONUNCIATIONS)
     for source, name, unit in ((words, language.WORDS, "word"), (characters, language.CHARACTERS, "character")):
         if source is None:
             continue
@@ -166,6 +177,7 @@ def _weights(
     grid = (
         (WORD_GRID if bundle.language.word_model else {})
         | (listed if bundle.language.word_list and not bundle.language.word_model else {})
+        | (PHONE_GRID if bundle.language.pronunciations and bundle.network.config.phones else {})
         | (CHARACTER_GRID if bundle.language.character_model else {})
     )
     for _ in range(2):
@@ -204,29 +216,23 @@ def posteriors(bundle: Bundle, rows: Sequence[Row]) -> tuple[list[NDArray[np.flo
             print(f"left out: {row.id}: {error}", file=sys.stderr)
     if not readable:
         raise ConfigError("not one row could be read; there is nothing to tune on")
-    recognizer = Recognizer(bundle, DecodingOptions(beam=0))
-    found = {index: matrix.copy() for index, matrix in recognizer.log_probs(readable)}
+    found = {index: matrix.copy() for index, matrix in Recognizer(bundle).log_probs(readable)}
     return [found[index] for index in range(len(readable))], references
 
 
 def _trial(
     bundle: Bundle, options: DecoderOptions, matrices: Sequence[NDArray[np.float32]], references: Sequence[str]
 ) -> Trial:
-    models = bundle.language
-    decoder = Decoder(
-        bundle.alphabet.symbols,
-        options,
-        models.word_model if models else None,
-        models.character_model if models else None,
-        models.lexicon(bundle.alphabet.symbols) if models else None,
-    )
-    texts = [bundle.alphabet.decode(best[0].labels) for best in decoder.decode_many(matrices)]
+    language = bundle.language or Language(None, None, options)
+    recognizer = Recognizer(replace(bundle, language=replace(language, options=options, confidences={})))
+    texts = [recognition.text for recognition in recognizer.read(matrices)]
     return _count(options, bundle, texts, references)
 
 
 def _greedy(bundle: Bundle, matrices: Sequence[NDArray[np.float32]], references: Sequence[str]) -> Trial:
     nothing = DecoderOptions(alpha=0.0, beta=0.0, gamma=0.0, unknown=0.0, letter=0.0)
-    return _count(nothing, bundle, [bundle.alphabet.decode(greedy(matrix).labels) for matrix in matrices], references)
+    recognitions = Recognizer(bundle, DecodingOptions(beam=0)).read(matrices)
+    return _count(nothing, bundle, [recognition.text for recognition in recognitions], references)
 
 
 def _count(options: DecoderOptions, bundle: Bundle, texts: Sequence[str], references: Sequence[str]) -> Trial:

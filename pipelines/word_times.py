@@ -184,9 +184,9 @@ def measure(name_or_path: str | Path, rows: Sequence[Row], strings: int = 40) ->
         raise ConfigError(f"bundle {bundle.name} reads {bundle.kind}; words have times in speech only")
     joined = join(rows, bundle.frontend.rate_hz, strings)
     heard = hear(bundle, joined, recognizer)
-    matrices = [one.log_probs for one in heard]
-    recognised = [found.hypothesis for found in recognizer.read(matrices)]
-    narrow = _narrow(bundle, rows).decode_many(matrices)
+    recognised = [found.hypothesis for found in recognizer.read([one.log_probs for one in heard])]
+    heard = [replace(one, log_probs=recognizer.letters(one.log_probs)) for one in heard]
+    narrow = _narrow(bundle, rows).decode_many([one.log_probs for one in heard])
     sources = {
         "true text": forced(bundle, heard),
         "recognised": matching(bundle, heard, recognised),

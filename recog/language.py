@@ -3,6 +3,7 @@
     words.lm, characters.lm   compact n-gram models (recog.lm.binary), either or both
     lexicon.txt               words that are known (recog.lm.wordlist), instead of the word model's vocabulary; with
                               weights and no words.lm, these are the word model
+    pronunciations.txt.xz     how words are said (recog.lm.pronunciation), for a network with a head for phones
     decoder.json              beam and weights, tuned for this network with these models; how its confidences are
                               calibrated ("confidences") and its words placed ("timing"), where that was tuned too
 
@@ -12,20 +13,23 @@ Each file changes alone: another language model needs no other network.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from recog import config
+from recog import config, phones
 from recog.ctc.calibration import MODES, Calibration
 from recog.ctc.options import DecoderOptions
 from recog.ctc.timing import Timing
 from recog.errors import CheckpointError, ConfigError
-from recog.lm import binary, wordlist
+from recog.lm import binary, pronunciation, wordlist
 from recog.lm.lexicon import Lexicon
 from recog.lm.ngram import NgramModel
+from recog.lm.pronunciation import Pronunciations
 from recog.lm.wordlist import WordList
 
 WORDS, CHARACTERS, LEXICON, DECODER = "words.lm", "characters.lm", "lexicon.txt", "decoder.json"
+PRONUNCIATIONS = "pronunciations.txt.xz"
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,16 @@ class Language:
     timing: Timing | None = None
     # The words that are known; None: the word model's vocabulary.
     word_list: WordList | None = None
+    # How words are said, in the names of CMUdict's phones; None: letters alone decide.
+    pronunciations: Pronunciations | None = None
+
+    @cached_property
+    def spoken(self) -> Lexicon | None:
+        """The words that have pronunciations, spelled in the letters of recog.phones.CMU."""
+        if self.pronunciations is None:
+            return None
+        ways = {word: [phones.spelled(way) for way in said] for word, said in self.pronunciations.items()}
+        return Lexicon.of_pronunciations(ways, phones.CMU)
 
     def lexicon(self, symbols: Sequence[str]) -> Lexicon | None:
         """What a decoder over these symbols is to take as lexicon; None leaves it the word model's vocabulary."""
@@ -49,14 +63,17 @@ class Language:
     @property
     def speaks(self) -> bool:
         """Whether a model or a list of words has a say in what is read."""
-        return any(part is not None for part in (self.word_model, self.character_model, self.word_list))
+        return any(
+            part is not None for part in (self.word_model, self.character_model, self.word_list, self.pronunciations)
+        )
 
 
 def load(folder: Path) -> Language | None:
     """The language side of the bundle in `folder`; None where it has none. Models are mapped, not read."""
     models = {name: binary.load(folder / name) if (folder / name).is_file() else None for name in (WORDS, CHARACTERS)}
     word_list = wordlist.read(folder / LEXICON) if (folder / LEXICON).is_file() else None
-    if not any(models.values()) and word_list is None and not (folder / DECODER).is_file():
+    said = pronunciation.read(folder / PRONUNCIATIONS) if (folder / PRONUNCIATIONS).is_file() else None
+    if not any(models.values()) and word_list is None and said is None and not (folder / DECODER).is_file():
         return None
     if models[WORDS] is None and word_list is not None:
         models[WORDS] = word_list.model
@@ -74,7 +91,7 @@ def load(folder: Path) -> Language | None:
         raise CheckpointError(
             f"{folder / DECODER} is damaged ({error}); tune the decoder again or delete the file"
         ) from error
-    return Language(models[WORDS], models[CHARACTERS], options, confidences, timing, word_list)
+    return Language(models[WORDS], models[CHARACTERS], options, confidences, timing, word_list, said)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -106,4 +123,6 @@ def save(folder: Path, language: Language) -> None:
             binary.save(model, folder / name)
     if language.word_list is not None:
         wordlist.write(folder / LEXICON, language.word_list)
+    if language.pronunciations is not None:
+        pronunciation.write(folder / PRONUNCIATIONS, language.pronunciations)
     save_settings(folder, language)

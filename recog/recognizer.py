@@ -8,12 +8,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recog import data, frontend
+from recog import data, frontend, phones
 from recog.audio import SpeechFrontend
 from recog.checkpoint import Bundle
 from recog.ctc.decoder import Decoder
 from recog.ctc.greedy import greedy, with_words
 from recog.ctc.hypothesis import Hypothesis
+from recog.ctc.joint import JointDecoder
 from recog.ctc.options import DecoderOptions
 from recog.ctc.timing import DEFAULTS, Timing
 from recog.errors import ConfigError, InputError
@@ -63,18 +64,18 @@ class Recognizer:
         self.network = bundle.network.to(self.device).eval()
         self.decoder = None if self.options.beam == 0 else self._decoder()
 
-    def _decoder(self) -> Decoder:
-        language = self.bundle.language if self.options.language else None
+    def _decoder(self) -> Decoder | JointDecoder:
+        bundle = self.bundle
+        language = bundle.language if self.options.language else None
         settings = replace(language.options if language else DecoderOptions(), hotwords=self.options.hotwords)
         if self.options.beam is not None:
             settings = replace(settings, beam=self.options.beam)
-        return Decoder(
-            self.bundle.alphabet.symbols,
-            settings,
-            language.word_model if language else None,
-            language.character_model if language else None,
-            language.lexicon(self.bundle.alphabet.symbols) if language else None,
-        )
+        symbols = bundle.alphabet.symbols
+        words, characters = (language.word_model, language.character_model) if language else (None, None)
+        lexicon = language.lexicon(symbols) if language else None
+        if language is not None and language.spoken is not None and bundle.network.config.phones:
+            return JointDecoder(symbols, phones.CMU, settings, words, characters, lexicon, language.spoken)
+        return Decoder(symbols, settings, words, characters, lexicon)
 
     @property
     def mode(self) -> str:
@@ -115,20 +116,37 @@ class Recognizer:
         return [recognitions[number] for number in range(len(features))]
 
     def read(self, matrices: Sequence[NDArray[np.float32]]) -> list[Recognition]:
-        """Log-probabilities (T', S), as `log_probs` gives them -> a recognition of each."""
+        """Log-probabilities, as `log_probs` gives them -> a recognition of each."""
         alphabet = self.bundle.alphabet
         if self.decoder is None:
-            hypotheses = [with_words(greedy(log_probs), alphabet.symbols) for log_probs in matrices]
+            hypotheses = [with_words(greedy(self.letters(matrix)), alphabet.symbols) for matrix in matrices]
+        elif isinstance(self.decoder, JointDecoder):
+            pairs = [(self.letters(matrix), matrix[:, len(alphabet) :]) for matrix in matrices]
+            hypotheses = [best[0] for best in self.decoder.decode_many(pairs)]
         else:
+            matrices = [self.letters(matrix) for matrix in matrices]
             hypotheses = [best[0] for best in self.decoder.decode_many(matrices)]
         if self.bundle.language is not None and self.calibrated:
             calibration = self.bundle.language.confidences[self.mode]
             hypotheses = [calibration.apply(hypothesis) for hypothesis in hypotheses]
         return [Recognition(alphabet.decode(hypothesis.labels), hypothesis) for hypothesis in hypotheses]
 
+    def letters(self, log_probs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The columns of the alphabet, of what `log_probs` gives."""
+        return log_probs[:, : len(self.bundle.alphabet)]
+
+    @property
+    def heads(self) -> tuple[int, ...]:
+        """Columns of each head in what `log_probs` gives."""
+        said = (1 + len(phones.CMU),) if isinstance(self.decoder, JointDecoder) else ()
+        return (len(self.bundle.alphabet), *said)
+
     @torch.inference_mode()
     def log_probs(self, features: Sequence[Tensor]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Yields (index, (T', S) natural-log probabilities), short samples first, each as if it had come alone."""
+        """Yields (index, (T', S) natural-log probabilities), short samples first, each as if it had come alone.
+
+        Where phones are decoded too, their columns (P, blank first) stand right of the letters' S: (T', S + P).
+        """
         for matrix in features:
             if matrix.ndim != 2 or matrix.shape[1] != self.bundle.frontend.features or not len(matrix):
                 raise InputError(
@@ -139,6 +157,7 @@ class Recognizer:
         for batch in data.cut(order, lengths, self.options.batch_frames):
             padded = frontend.pad([features[index] for index in batch])
             output = self.network(padded.x.to(self.device), padded.lengths.to(self.device))
-            log_probs = output.log_probs.cpu().numpy()
+            heads = [output.log_probs, *([output.phones] if isinstance(self.decoder, JointDecoder) else [])]
+            log_probs = torch.cat([head for head in heads if head is not None], dim=2).cpu().numpy()
             for row, index in enumerate(batch):
                 yield index, log_probs[row, : int(output.lengths[row])]

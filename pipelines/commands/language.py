@@ -15,7 +15,16 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="the words that are known, one a line as they stand between spaces, perhaps with a tab and a count",
     )
     parser.add_argument(
-        "--remove", nargs="+", default=[], choices=["words", "characters", "word-list"], help="parts to take out"
+        "--pronunciations",
+        type=Path,
+        help="how words are said, in CMUdict's form and phones, for a bundle whose network has a head for them",
+    )
+    parser.add_argument(
+        "--remove",
+        nargs="+",
+        default=[],
+        choices=["words", "characters", "word-list", "pronunciations"],
+        help="parts to take out",
     )
 
 
@@ -23,7 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Does it; 0 when everything succeeded, 1 when something failed."""
     from pipelines.bundle_language import change, describe
 
-    change(arguments.bundle, arguments.words, arguments.characters, arguments.word_list, arguments.remove)
+    parts = arguments.words, arguments.characters, arguments.word_list, arguments.pronunciations
+    change(arguments.bundle, *parts, remove=arguments.remove)
     for line in describe(arguments.bundle):
         print(line)
     return 0

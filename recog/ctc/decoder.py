@@ -146,7 +146,8 @@ class Stream:
         found: dict[tuple[object, ...], Hypothesis] = {}
         for path in itertools.islice(best_paths(self._search, ending.masses), _LOOKS * wanted):
             hypothesis = decoder.reader.read(self._search, path, ending, log_probs)
-            found.setdefault((hypothesis.labels, hypothesis.text), hypothesis)
+            if hypothesis is not None:
+                found.setdefault((hypothesis.labels, hypothesis.text), hypothesis)
             if len(found) == wanted:
                 break
         if self._memory is not None:

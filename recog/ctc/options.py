@@ -39,13 +39,17 @@ class DecoderOptions:
     sentences: bool = True
     # Phrases to be preferred.
     hotwords: tuple[Hotword, ...] = ()
+    # With a second head for phones and a lexicon of pronunciations (recog.ctc.joint): the share of phones in the score of
+    # a text, 0 to 1, and the texts that each head proposes.
+    phones: float = 0.5
+    candidates: int = 20
     # Exponent of what speaks against a word, fitted so that confidences are right as often as they say; 1: as found.
     doubt: float = 1.0
     # Threads of `decode_many`; 0: one for each core.
     threads: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("beam", 1), ("n_best", 1), ("threads", 0)):
+        for name, least in (("beam", 1), ("n_best", 1), ("candidates", 1), ("threads", 0)):
             if getattr(self, name) < least:
                 raise ConfigError(f"decoder.{name} is {getattr(self, name)}; it must be {least} or more")
         if not self.cut < 0 or not self.width > 0:
@@ -60,5 +64,7 @@ class DecoderOptions:
                 raise ConfigError(
                     f"decoder.{name} is {getattr(self, name)}; a price lies between -50 and 0: no word is impossible"
                 )
+        if not 0 <= self.phones <= 1:
+            raise ConfigError(f"decoder.phones is {self.phones}; a share lies between 0 and 1")
         if not math.isfinite(self.beta):
             raise ConfigError(f"decoder.beta is {self.beta}; it must be finite")

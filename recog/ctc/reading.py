@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recog.ctc.align import align
+from recog.ctc.align import align, required_frames
 from recog.ctc.fusion import finish
 from recog.ctc.hypothesis import Hypothesis, Parts, Word
 from recog.ctc.knowledge import Knowledge
@@ -64,9 +64,15 @@ class Reader:
     options: DecoderOptions
     knowledge: Knowledge | None
 
-    def read(self, search: Search, path: Path, ending: Ending, log_probs: NDArray[np.float32]) -> Hypothesis:
-        """The hypothesis of a path, whose labels are placed in the frames of `log_probs`."""
+    def read(self, search: Search, path: Path, ending: Ending, log_probs: NDArray[np.float32]) -> Hypothesis | None:
+        """The hypothesis of a path, whose labels are placed in the frames of `log_probs`.
+
+        None for a path that does not fit into them: an alternative has been taken to go on as the entry did that it
+        gave way to, which may have had a blank where it has none.
+        """
         labels, places = self._spelled(search, path, ending)
+        if required_frames(labels) > len(log_probs):
+            return None
         texts = [self._text(number, labels[first:last]) for number, first, last in places]
         confidences = self._confidences(search, path, ending, places)
         words = tuple(

@@ -1,0 +1,199 @@
+"""Letters and phones together: each head proposes texts by its own beam search, and both score all of them.
+
+Phones are closer to the sound, and with a pronouncing lexicon and a word model they read better; letters can spell what
+no lexicon holds. A text's score is
+
+    (1 - share) * log P(letters) + share * log P(phones) + language + length + boost,
+
+where P(phones) is that of the likeliest way of saying it. A text with a word that has no pronunciation is compared with
+the best of those that have one by its letters alone.
+"""
+
+import itertools
+import math
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog.ctc.align import align, required_frames
+from recog.ctc.decoder import Decoder
+from recog.ctc.hypothesis import Hypothesis, Parts, Word, probabilities
+from recog.ctc.likelihood import log_likelihood
+from recog.ctc.options import DecoderOptions
+from recog.ctc.reading import words_at
+from recog.errors import ConfigError
+from recog.lm.hotwords import Hotword
+from recog.lm.lexicon import Lexicon
+from recog.lm.ngram import NgramModel
+
+# Ways of saying a whole text that are tried at most.
+_MOST_WAYS = 16
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A text that one of the heads proposed."""
+
+    words: tuple[str, ...]
+    # (first, last) frame of each word, for the head that proposed it.
+    frames: tuple[tuple[int, int], ...]
+    # Whether the lexicon has each word.
+    known: tuple[bool, ...]
+    # Log-probability of its letters, and of its phones: NaN where a word has no pronunciation.
+    letters: float
+    phones: float
+    # Language, length and boost, in nats.
+    models: Parts
+
+
+class JointDecoder:
+    """Decoder of both heads; a call leaves no trace in the next."""
+
+    def __init__(
+        self,
+        symbols: Sequence[str],
+        phones: Sequence[str],
+        options: DecoderOptions,
+        word_lm: NgramModel | None,
+        char_lm: NgramModel | None,
+        lexicon: Lexicon | None,
+        pronunciations: Lexicon,
+    ) -> None:
+        """As `Decoder`, with the phones' symbols and the lexicon that spells words in them.
+
+        Needs a space among the symbols; a hot phrase is listened for in phones where all its words have pronunciations.
+        """
+        if " " not in symbols:
+            raise ConfigError("a decoder of letters and phones needs a space among the letters, which parts words")
+        self.options, self.pronunciations = options, pronunciations
+        self._known: dict[str, list[tuple[int, ...]]] = {}
+        self._labels = {symbol: number for number, symbol in enumerate(symbols, start=1)}
+        inner = replace(options, n_best=max(options.candidates, options.n_best), threads=1)
+        self.letters = Decoder(symbols, inner, word_lm, char_lm, lexicon)
+        sayable = tuple(hot for hot in options.hotwords if self._sayable(hot))
+        self.phones = Decoder(phones, replace(inner, hotwords=sayable), word_lm, None, pronunciations)
+
+    def _sayable(self, hot: Hotword) -> bool:
+        return all(word in self.pronunciations.numbers for word in hot.phrase.split())
+
+    def decode(self, letters: NDArray[np.float32], phones: NDArray[np.float32]) -> list[Hypothesis]:
+        """(T, S) and (T, P) natural-log probabilities of the same frames -> the `n_best` hypotheses in letters."""
+        by_letters, by_phones = probabilities(letters), probabilities(phones)
+        found: dict[tuple[str, ...], Candidate] = {}
+        for proposed in (*self.letters.decode(letters), *self.phones.decode(phones)):
+            texts = tuple(word.text for word in proposed.words)
+            if texts not in found and self._fits(texts, len(letters)):
+                found[texts] = self._candidate(proposed, texts, by_letters, by_phones)
+        scored = sorted(self._scored(list(found.values())), key=lambda pair: -pair[0])
+        return [self._hypothesis(place, scored, letters) for place in range(min(self.options.n_best, len(scored)))]
+
+    def decode_many(
+        self, matrices: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]
+    ) -> list[list[Hypothesis]]:
+        """As `decode` for each pair of letters and phones, side by side in threads."""
+        threads = min(self.options.threads or os.cpu_count() or 1, len(matrices))
+        if threads < 2:
+            return [self.decode(*pair) for pair in matrices]
+        with ThreadPoolExecutor(threads) as pool:
+            return list(pool.map(lambda pair: self.decode(*pair), matrices))
+
+    def _candidate(
+        self,
+        proposed: Hypothesis,
+        texts: tuple[str, ...],
+        by_letters: NDArray[np.float64],
+        by_phones: NDArray[np.float64],
+    ) -> Candidate:
+        assert proposed.parts is not None
+        letters = log_likelihood(by_letters, self._spelled(texts))
+        phones = max((log_likelihood(by_phones, way) for way in self._ways(texts)), default=math.nan)
+        known = tuple(word.known for word in proposed.words)
+        return Candidate(texts, frames_of(proposed), known, letters, phones, proposed.parts)
+
+    def _fits(self, words: Sequence[str], frames: int) -> bool:
+        """Whether the letters can write a text at all, and in so many frames."""
+        return (
+            all(character in self._labels for word in words for character in word)
+            and required_frames(self._spelled(words)) <= frames
+        )
+
+    def _spelled(self, words: Sequence[str]) -> list[int]:
+        return [self._labels[character] for character in " ".join(words)]
+
+    def _ways(self, words: Sequence[str]) -> list[tuple[int, ...]]:
+        """How a text may be said, in labels; none where a word has no pronunciation."""
+        spoken = [self._said(word) for word in words]
+        ways = itertools.islice(itertools.product(*spoken), _MOST_WAYS)
+        return [tuple(itertools.chain.from_iterable(way)) for way in ways]
+
+    def _said(self, word: str) -> list[tuple[int, ...]]:
+        # Looked for once: the words of a language come again and again.
+        if word not in self._known:
+            self._known[word] = self.pronunciations.spelled(word)
+        return self._known[word]
+
+    def _scored(self, found: Sequence[Candidate]) -> list[tuple[float, Candidate]]:
+        share = self.options.phones
+        models = [one.models.language + one.models.length + one.models.boost for one in found]
+        sayable = [place for place, one in enumerate(found) if not math.isnan(one.phones)]
+        scores = [
+            (1 - share) * one.letters + share * one.phones + more for one, more in zip(found, models, strict=True)
+        ]
+        if not sayable:
+            return [(one.letters + more, one) for one, more in zip(found, models, strict=True)]
+        best = max(sayable, key=lambda place: scores[place])
+        # Where phones say nothing of a word, they are taken to part two texts as the letters do.
+        lent = share * (found[best].phones - found[best].letters)
+        return [
+            (one.letters + lent + more if math.isnan(score) else score, one)
+            for score, one, more in zip(scores, found, models, strict=True)
+        ]
+
+    def _hypothesis(
+        self, place: int, scored: Sequence[tuple[float, Candidate]], letters: NDArray[np.float32]
+    ) -> Hypothesis:
+        score, best = scored[place]
+        labels = tuple(self._spelled(best.words))
+        spans = align(letters, labels)
+        sure = agreement([(one.words, one.frames) for _, one in scored], posteriors([s for s, _ in scored]), place)
+        places = words_at(labels, self._labels[" "])
+        words = tuple(
+            Word(text, first, last, confidence, known)
+            for text, (first, last), confidence, known in zip(best.words, places, sure, best.known, strict=True)
+        )
+        models = best.models
+        acoustic = score - models.language - models.length - models.boost
+        return Hypothesis(labels, spans, score, words, replace(models, acoustic=acoustic))
+
+
+def frames_of(hypothesis: Hypothesis) -> tuple[tuple[int, int], ...]:
+    """The frames of each word, the last not included."""
+    spans = hypothesis.spans
+    return tuple((spans[word.first].start, spans[word.last - 1].end) for word in hypothesis.words)
+
+
+def posteriors(scores: Sequence[float]) -> NDArray[np.float64]:
+    """Scores in nats -> the probability of each among them."""
+    shares = np.exp(np.array(scores) - max(scores))
+    found: NDArray[np.float64] = shares / shares.sum()
+    return found
+
+
+def agreement(
+    candidates: Sequence[tuple[Sequence[str], Sequence[tuple[int, int]]]], shares: NDArray[np.float64], place: int
+) -> list[float]:
+    """For each word of the candidate at `place`, the shares of all candidates that have it in frames that overlap its."""
+    words, frames = candidates[place]
+    sure = np.zeros(len(words))
+    for (others, where), share in zip(candidates, shares.tolist(), strict=True):
+        spoken: dict[str, list[tuple[int, int]]] = {}
+        for other, at in zip(others, where, strict=True):
+            spoken.setdefault(other, []).append(at)
+        for number, (word, (start, end)) in enumerate(zip(words, frames, strict=True)):
+            if any(first < end and start < last for first, last in spoken.get(word, ())):
+                sure[number] += share
+    return [min(1.0, float(value)) for value in sure]
