@@ -1,0 +1,1 @@
+"""The tasks that showed what memory cells can do: made from a seed, no data needed, with the loop that learns them."""

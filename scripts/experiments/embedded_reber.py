@@ -1,0 +1,160 @@
+"""Embedded Reber grammar: who learns it, in how many strings, and who stands an endless stream of it.
+
+python scripts/experiments/embedded_reber.py [--quick] [--seeds 30] [--json FILE] [--plot FILE.png]
+
+Hochreiter & Schmidhuber 1997, experiment 1, and Gers, Schmidhuber & Cummins 2000. A network is taught the next symbol
+of 256 strings, drawn at random, one change of the weights a string; it has solved the task when the legal symbols are
+the most active ones at every step of those and of 256 others.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from recog import plot
+from recog.tasks import reber, report
+from recog.tasks.learning import Learner, Recipe, learn, pool
+from recog.tasks.network import Shape
+
+FALLING = Recipe("classes", rate=0.015, most=12_000, check=200, falling=True)
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A network, how it begins and how it is taught."""
+
+    name: str
+    paper: str
+    shape: Shape
+    recipe: Recipe
+    # Arguments of Learner.
+    start: dict[str, float]
+
+
+CONTESTANTS = (
+    Contestant("LSTM, forget gate, 12 cells, Adam", "-", Shape(7, 12, 7), FALLING, {}),
+    Contestant(
+        "LSTM 1997, 12 cells in blocks of 2, Adam", "-", Shape(7, 12, 7, block=2, forget=0, half=1), FALLING, {}
+    ),
+    Contestant(
+        "LSTM 1997, 3 blocks of 2, truncated gradient, SGD",
+        "97 to 100 %, 8,440 to 39,740 (1997)",
+        Shape(7, 6, 7, block=2, forget=0, half=1, truncated=1),
+        Recipe("squared", rate=2.5, most=60_000, check=400, optimiser="sgd", clip=0),
+        {"spread": 0.2, "output_bias": -1.0},
+    ),
+    Contestant("Elman, 20 units, full gradient, Adam", "-", Shape(7, 20, 7, plain=1), FALLING, {}),
+    Contestant(
+        "Elman, 20 units, gradient of one step, Adam",
+        "0 % after 200,000 (1997)",
+        Shape(7, 20, 7, plain=1, truncated=1),
+        FALLING,
+        {},
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Endless:
+    """How the networks of one kind did on streams without ends."""
+
+    # Symbols before the first mistake of each seed, its worst stream; the whole stream where there was none.
+    before_mistake: tuple[int, ...]
+    # Share of wrong predictions in the first and the last tenth of the streams, mean over seeds.
+    wrong_first: float
+    wrong_last: float
+    minutes: float
+
+
+def strings(contestant: Contestant, seeds: int) -> tuple[list[int | None], float]:
+    """The strings each seed needed, and minutes."""
+    began, rng = time.monotonic(), np.random.default_rng(1997)
+    texts = [reber.embedded(rng) for _ in range(512)]
+    taught, tested = reber.symbols_only(reber.encode(texts[:256])), reber.encode(texts)
+
+    def solved(learner: Learner) -> bool:
+        return bool(reber.lawful(learner.answers(tested), tested).all())
+
+    took = [
+        learn(Learner(contestant.shape, seed, **contestant.start), pool(taught), solved, contestant.recipe)
+        for seed in range(seeds)
+    ]
+    return took, (time.monotonic() - began) / 60
+
+
+def endless(shape: Shape, seeds: int, chunks: int, streams: int, steps: int) -> Endless:
+    """Taught on one stream, in chunks of 50 symbols, state kept; then read other streams, from an empty state."""
+    began = time.monotonic()
+    tests = [reber.stream(np.random.default_rng([2000, number]), 1, steps) for number in range(streams)]
+    recipe = Recipe("classes", rate=0.015, most=chunks, check=chunks // 10, stream=True, falling=True)
+    before, first, last = [], [], []
+    for seed in range(seeds):
+        learner = Learner(shape, seed)
+        learn(learner, lambda rng, count: reber.symbols_only(reber.stream(rng, count, 50)), lambda _: False, recipe)
+        lawful = np.concatenate([reber.lawful(learner.answers(test), test) for test in tests])
+        before.append(min(int(row.argmin()) if not row.all() else steps for row in lawful))
+        first.append(1 - lawful[:, : steps // 10].mean())
+        last.append(1 - lawful[:, -steps // 10 :].mean())
+    minutes = (time.monotonic() - began) / 60
+    return Endless(tuple(before), statistics.mean(first), statistics.mean(last), minutes)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints the table and the claims."""
+    options = report.parser(__doc__, seeds=30)
+    arguments = options.parse_args(argv)
+    seeds = 4 if arguments.quick else arguments.seeds
+    rows, lines, took = [], [], {}
+    for contestant, colour in zip(CONTESTANTS, report.COLOURS, strict=False):
+        if arguments.quick and contestant not in (CONTESTANTS[0], CONTESTANTS[-1]):
+            continue
+        took[contestant.name], minutes = strings(contestant, seeds)
+        rows.append(report.Row(contestant.name, contestant.paper, report.solved(took[contestant.name]), seeds, minutes))
+        lines.append(report.shares(contestant.name, took[contestant.name], FALLING.most, colour))
+    best = [one for one in took[CONTESTANTS[0].name] if one is not None]
+    elman = [one for one in took[CONTESTANTS[-1].name] if one is not None]
+    claims = [
+        report.Claim(
+            "LSTM solves embedded Reber: 29 of 30 seeds, median under 10,000 strings",
+            30 * len(best) >= 29 * seeds and statistics.median(best) < 10_000,
+        ),
+        report.Claim("an Elman network with the gradient of one step does not", 10 * len(elman) <= seeds),
+    ]
+    few = 3 if arguments.quick else 10
+    size = (
+        {"chunks": 2000, "streams": 2, "steps": 5000}
+        if arguments.quick
+        else {"chunks": 8000, "streams": 10, "steps": 100_000}
+    )
+    ends = {}
+    for name, shape in (
+        ("stream, with forget gate", Shape(7, 12, 7)),
+        ("stream, without (1997)", Shape(7, 12, 7, block=2, forget=0, half=1)),
+    ):
+        ends[name] = end = endless(shape, few, **size)
+        perfect = sum(one == size["steps"] for one in end.before_mistake)
+        ours = (
+            f"{perfect} of {few} without a mistake in {size['streams']} streams of {size['steps']:,}; wrong "
+            f"{100 * end.wrong_first:.2f} % at first, {100 * end.wrong_last:.2f} % in the end"
+        )
+        rows.append(report.Row(name, "solves it" if "with f" in name else "fails (2000)", ours, few, end.minutes))
+    gated, bare = ends.values()
+    claims.append(
+        report.Claim(
+            "without a forget gate an endless stream breaks the memory down; with one it does not",
+            gated.wrong_last < 0.01 and bare.wrong_last > 5 * gated.wrong_last + 0.01,
+        )
+    )
+    panels = [plot.Panel("seeds that solve embedded Reber, %", tuple(lines), low=0.0, high=100.0)]
+    return report.finish(arguments, rows, claims, panels, "strings seen")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
