@@ -90,11 +90,9 @@ class BidirectionalLSTM(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """x (B, T, F), lengths (B,); what lies past a length in the result is undefined."""
-        turned = reverse_within_lengths(x, lengths)
         if x.device.type == "cpu":
-            ahead, back = staircase.run(self.ahead, x, lengths), staircase.run(self.back, turned, lengths)
-        else:
-            ahead, back = self.ahead(x)[0], self.back(turned)[0]
+            return staircase.both(self.ahead, self.back, x, lengths)
+        ahead, back = self.ahead(x)[0], self.back(reverse_within_lengths(x, lengths))[0]
         return torch.cat([ahead, reverse_within_lengths(back, lengths)], dim=2)
 
 

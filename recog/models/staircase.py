@@ -6,11 +6,13 @@ row alone, as with packed sequences, but each stretch is one call of the fused k
 small multiplication a step on a CPU.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 # What a step costs beside its rows, and a stretch beside its steps, in rows of one step (measured on two cores).
 STEP_COST, STRETCH_COST = 6, 40
@@ -40,19 +42,85 @@ def stretches(lengths: Tensor) -> list[tuple[int, int, int]]:
     return [(ends[first], ends[last], max(1, rows[first])) for first, last in pairwise(chosen)]
 
 
-def run(lstm: nn.LSTM, x: Tensor, lengths: Tensor) -> Tensor:
-    """x (B, T, F), lengths (B,) -> (B, T, H) of a one-way, one-layer LSTM; what lies past a length is undefined."""
-    cuts = stretches(lengths)
-    if len(cuts) == 1:
-        whole: Tensor = lstm(x)[0]
-        return whole
+@dataclass(frozen=True)
+class Route:
+    """How the frames of a batch (B, T), as rows of one (B T, F) matrix, go through an LSTM in stretches and come back."""
+
+    # (N,) the frame that stands at each place of the stretches, one after another, row by row.
+    there: Tensor
+    # (B T,) the place of each frame; that of the first where it has none.
+    back: Tensor
+    # (B T,) whether a frame has a place; None where all have.
+    covered: Tensor | None
+
+
+def routes(lengths: Tensor, steps: int, cuts: Sequence[tuple[int, int, int]]) -> tuple[Route, Route]:
+    """Ahead, and in reverse order within each length; frames past a length stay where they are, after all others."""
     order = torch.argsort(lengths, descending=True)
-    x = x.index_select(0, order)
-    state, found = None, []
+    sorted_lengths = lengths[order][:, None]
+    ahead, turned = [], []
     for start, end, rows in cuts:
+        time = torch.arange(start, end)[None, :]
+        first = order[:rows, None] * steps
+        reverse = torch.where(time < sorted_lengths[:rows], sorted_lengths[:rows] - 1 - time, time)
+        ahead.append((first + time).flatten())
+        turned.append((first + reverse).flatten())
+    return _route(torch.cat(ahead), len(lengths) * steps), _route(torch.cat(turned), len(lengths) * steps)
+
+
+def _route(there: Tensor, frames: int) -> Route:
+    back = torch.zeros(frames, dtype=torch.long)
+    back[there] = torch.arange(len(there))
+    if len(there) == frames:
+        return Route(there, back, None)
+    covered = torch.zeros(frames, dtype=torch.bool)
+    covered[there] = True
+    return Route(there, back, covered)
+
+
+class _Move(torch.autograd.Function):
+    """Rows of a matrix in another order. The gradient goes the other way by the same means: every row has one place,
+    so nothing need be added up, as the gradient of a general `index_select` must.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Tensor, there: Tensor, back: Tensor, covered: Tensor | None) -> Tensor:
+        ctx.save_for_backward(back, covered)
+        return matrix.index_select(0, there)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        back, covered = ctx.saved_tensors
+        found = gradients[0].index_select(0, back)
+        if covered is not None:
+            found *= covered[:, None].to(found.dtype)
+        return found, None, None, None
+
+
+def both(ahead: nn.LSTM, back: nn.LSTM, x: Tensor, lengths: Tensor) -> Tensor:
+    """x (B, T, F), lengths (B,) -> (B, T, 2 H) of two one-way, one-layer LSTMs, the second from each sequence's end.
+
+    What lies past a length is undefined, and no gradient comes from there.
+    """
+    batch, steps, features = x.shape
+    cuts = stretches(lengths)
+    flat = x.reshape(batch * steps, features)
+    if torch.is_autocast_enabled(x.device.type):
+        flat = flat.to(torch.get_autocast_dtype(x.device.type))  # once, before it is moved twice
+    found = []
+    for lstm, route in zip((ahead, back), routes(lengths, steps, cuts), strict=True):
+        y = run(lstm, _Move.apply(flat, route.there, route.back, route.covered), cuts)
+        found.append(_Move.apply(y, route.back, route.there, None))
+    return torch.cat(found, dim=1).reshape(batch, steps, -1)
+
+
+def run(lstm: nn.LSTM, frames: Tensor, cuts: Sequence[tuple[int, int, int]]) -> Tensor:
+    """(N, F) frames of the stretches, one after another, row by row -> (N, H)."""
+    sizes = [(end - start) * rows for start, end, rows in cuts]
+    state, found = None, []
+    for part, (start, end, rows) in zip(frames.split(sizes), cuts, strict=True):
         if state is not None:
             state = (state[0][:, :rows].contiguous(), state[1][:, :rows].contiguous())
-        y, state = lstm(x[:rows, start:end], state)
-        found.append(functional.pad(y, (0, 0, 0, 0, 0, len(x) - rows)))
-    together = functional.pad(torch.cat(found, dim=1), (0, 0, 0, x.shape[1] - cuts[-1][1]))
-    return together.index_select(0, torch.argsort(order))
+        y, state = lstm(part.reshape(rows, end - start, -1), state)
+        found.append(y.reshape(rows * (end - start), -1))
+    return torch.cat(found)
