@@ -51,7 +51,9 @@ class SLSTM(Cell):
     def advance(self, z: Tensor, state: State) -> tuple[Tensor, State]:
         """One step."""
         h, c, n, m = state
-        back = torch.einsum("khoi,bki->bhko", self.weight_hh, h.reshape(len(h), self.heads, -1)).flatten(1)
+        back = torch.einsum(
+            "khoi,bki->bhko", self.weight_hh, h.reshape(-1, self.heads, self.hidden // self.heads)
+        ).flatten(1)
         i, f, cell, o = (z + back).chunk(4, dim=1)
         log_f = functional.logsigmoid(f) if self.forget == "sigmoid" else f
         m_new = torch.maximum(log_f + m, i)

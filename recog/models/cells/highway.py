@@ -1,7 +1,5 @@
 """How a layer joins the stream it reads: a gate that lets each value pass or be replaced."""
 
-from typing import cast
-
 import torch
 from torch import Tensor, nn
 
@@ -20,4 +18,4 @@ class Highway(nn.Module):
 
     def forward(self, x: Tensor, new: Tensor) -> Tensor:
         """(..., D) and (..., D) -> (..., D)."""
-        return torch.lerp(x, new, cast(Tensor, torch.sigmoid(self.gate(x))).to(new.dtype))
+        return torch.lerp(x, new, torch.sigmoid(self.gate(x)).to(new.dtype))

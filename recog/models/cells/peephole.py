@@ -45,7 +45,7 @@ class PeepholeLSTM(Cell):
     def advance(self, z: Tensor, state: State) -> tuple[Tensor, State]:
         """One step."""
         h, c = state
-        see_i, see_f, see_o = self.peepholes
+        see_i, see_f, see_o = self.peepholes.unbind()
         i, f, g, o = (z + functional.linear(h, self.weight_hh)).chunk(4, dim=1)
         c_new = torch.sigmoid(f + see_f * c) * c + torch.sigmoid(i + see_i * c) * torch.tanh(g)
         o = torch.sigmoid(o + see_o * c_new)

@@ -1,0 +1,70 @@
+"""An LSTM whose cells lie on a plane and look at their neighbours: for pictures over time, or bands of a spectrogram."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from recog.errors import ConfigError
+from recog.models.cells.cell import Cell, State, small
+from recog.models.cells.lstm import keep
+
+
+class ConvLSTM(Cell):
+    """The convolutional LSTM with peepholes (Shi 2015, equation 3), one step (B, C, R, S) -> (B, H, R, S).
+
+        i, f = sigma(W * X + U * H(t-1) + P o C(t-1) + b)      * is a convolution, o the product place by place
+        C(t) = f o C(t-1) + i o tanh(W_g * X + U_g * H(t-1) + b_g)
+        o = sigma(W_o * X + U_o * H(t-1) + P_o o C(t) + b_o)   H(t) = o o tanh(C(t))
+
+    `features` are the channels C of a frame, `hidden` those of the memory; `size` (R, S) is the plane, which peepholes tie
+    the layer to: for a spectrogram (B, T, 1, F, 1) it is (F, 1). `kernel` (rows, columns), odd, keeps the plane's size.
+    A sequence is (B, T, C, R, S), read by `scan` as any other. Channels of weights and bias: i, f, g, o (H each);
+    `peepholes` (3, H, R, S): those of i, f, o. State: H, C.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        hidden: int,
+        size: tuple[int, int],
+        kernel: tuple[int, int] = (3, 3),
+        peepholes: bool = True,
+    ) -> None:
+        super().__init__(features, hidden)
+        if min(kernel) < 1 or not (kernel[0] % 2 and kernel[1] % 2):
+            raise ConfigError(
+                f"convolutional LSTM: a kernel of {kernel}; expected odd numbers, so that the plane keeps its size"
+            )
+        self.size, self.margin = size, (kernel[0] // 2, kernel[1] // 2)
+        self.weight_ih = nn.Parameter(torch.empty(4 * hidden, features, *kernel))
+        self.weight_hh = nn.Parameter(torch.empty(4 * hidden, hidden, *kernel))
+        self.bias = nn.Parameter(torch.zeros(4 * hidden))
+        self.peepholes = small(nn.Parameter(torch.empty(3, hidden, *size))) if peepholes else None
+        for weight in (self.weight_ih, self.weight_hh):
+            nn.init.xavier_uniform_(weight)
+        keep(self.bias, hidden)
+
+    def initial(self, batch: int) -> State:
+        """H and C, zero."""
+        return self.zeros(batch, self.hidden, *self.size), self.zeros(batch, self.hidden, *self.size)
+
+    def project(self, x: Tensor) -> Tensor:
+        """(..., C, R, S) -> (..., 4 H, R, S); refuses another plane."""
+        if tuple(x.shape[-2:]) != self.size or x.shape[-3] != self.features:
+            raise ConfigError(
+                f"convolutional LSTM: frames of {tuple(x.shape[-3:])}; expected {(self.features, *self.size)} as it was made for"
+            )
+        frames = functional.conv2d(x.reshape(-1, *x.shape[-3:]), self.weight_ih, self.bias, padding=self.margin)
+        return frames.view(*x.shape[:-3], *frames.shape[1:])
+
+    def advance(self, z: Tensor, state: State) -> tuple[Tensor, State]:
+        """One step."""
+        h, c = state
+        i, f, g, o = (z + functional.conv2d(h, self.weight_hh, padding=self.margin)).chunk(4, dim=1)
+        if self.peepholes is not None:
+            i, f = i + self.peepholes[0] * c, f + self.peepholes[1] * c
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        if self.peepholes is not None:
+            o = o + self.peepholes[2] * c
+        h = torch.sigmoid(o) * torch.tanh(c)
+        return h, (h, c)
