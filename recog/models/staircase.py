@@ -97,6 +97,11 @@ class _Move(torch.autograd.Function):
         return found, None, None, None
 
 
+def _moved(matrix: Tensor, there: Tensor, back: Tensor, covered: Tensor | None = None) -> Tensor:
+    moved: Tensor = _Move.apply(matrix, there, back, covered)  # type: ignore[no-untyped-call]
+    return moved
+
+
 def both(ahead: nn.LSTM, back: nn.LSTM, x: Tensor, lengths: Tensor) -> Tensor:
     """x (B, T, F), lengths (B,) -> (B, T, 2 H) of two one-way, one-layer LSTMs, the second from each sequence's end.
 
@@ -109,8 +114,8 @@ def both(ahead: nn.LSTM, back: nn.LSTM, x: Tensor, lengths: Tensor) -> Tensor:
         flat = flat.to(torch.get_autocast_dtype(x.device.type))  # once, before it is moved twice
     found = []
     for lstm, route in zip((ahead, back), routes(lengths, steps, cuts), strict=True):
-        y = run(lstm, _Move.apply(flat, route.there, route.back, route.covered), cuts)
-        found.append(_Move.apply(y, route.back, route.there, None))
+        y = run(lstm, _moved(flat, route.there, route.back, route.covered), cuts)
+        found.append(_moved(y, route.back, route.there))
     return torch.cat(found, dim=1).reshape(batch, steps, -1)
 
 
@@ -118,7 +123,7 @@ def run(lstm: nn.LSTM, frames: Tensor, cuts: Sequence[tuple[int, int, int]]) -> 
     """(N, F) frames of the stretches, one after another, row by row -> (N, H)."""
     sizes = [(end - start) * rows for start, end, rows in cuts]
     state, found = None, []
-    for part, (start, end, rows) in zip(frames.split(sizes), cuts, strict=True):
+    for part, (start, end, rows) in zip(torch.split(frames, sizes), cuts, strict=True):
         if state is not None:
             state = (state[0][:, :rows].contiguous(), state[1][:, :rows].contiguous())
         y, state = lstm(part.reshape(rows, end - start, -1), state)
