@@ -2,7 +2,6 @@
 models, what its confidences are worth, and how its words are placed in time.
 """
 
-import itertools
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -101,8 +100,11 @@ def put_models(
     folder = checkpoint.find(name_or_path)
     if pronunciations is not None:
         said = pronunciation.read(pronunciations)
-        for way in itertools.chain.from_iterable(said.values()):
-            phones.spelled(way)
+        names = dict(zip(phones.CMU, phones.CMU_NAMES, strict=True))
+        said = {
+            word: tuple(tuple(names[letter] for letter in phones.spelled(way)) for way in ways)
+            for word, ways in said.items()
+        }
         if not checkpoint.load(name_or_path).network.config.phones:
             raise ConfigError(f"bundle {name_or_path} has no head for phones; train it with network.phones = 39 first")
         partial = folder / f"partial.{language.PRONUNCIATIONS}"

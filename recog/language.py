@@ -45,16 +45,15 @@ class Language:
     timing: Timing | None = None
     # The words that are known; None: the word model's vocabulary.
     word_list: WordList | None = None
-    # How words are said, in the names of CMUdict's phones; None: letters alone decide.
+    # How words are said, in phones as recog.phones.CMU_NAMES has them; None: letters alone decide.
     pronunciations: Pronunciations | None = None
 
     @cached_property
     def spoken(self) -> Lexicon | None:
-        """The words that have pronunciations, spelled in the letters of recog.phones.CMU."""
+        """The words that have pronunciations, spelled in phones: label k + 1 is recog.phones.CMU_NAMES[k]."""
         if self.pronunciations is None:
             return None
-        ways = {word: [phones.spelled(way) for way in said] for word, said in self.pronunciations.items()}
-        return Lexicon.of_pronunciations(ways, phones.CMU)
+        return Lexicon.of_pronunciations(self.pronunciations, phones.CMU_NAMES)
 
     def lexicon(self, symbols: Sequence[str]) -> Lexicon | None:
         """What a decoder over these symbols is to take as lexicon; None leaves it the word model's vocabulary."""

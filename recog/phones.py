@@ -57,6 +57,9 @@ CMU = tuple(
     )
 )
 
+# Their names as CMUdict writes them.
+CMU_NAMES = tuple(next(name for name, letter in LETTERS.items() if letter == one).upper() for one in CMU)
+
 # What changes on the way from 61 to 48; "": dropped.
 TO_48 = {
     **dict.fromkeys(("pcl", "tcl", "kcl"), "cl"),

@@ -74,7 +74,7 @@ class Recognizer:
         words, characters = (language.word_model, language.character_model) if language else (None, None)
         lexicon = language.lexicon(symbols) if language else None
         if language is not None and language.spoken is not None and bundle.network.config.phones:
-            return JointDecoder(symbols, phones.CMU, settings, words, characters, lexicon, language.spoken)
+            return JointDecoder(symbols, phones.CMU_NAMES, settings, words, characters, lexicon, language.spoken)
         return Decoder(symbols, settings, words, characters, lexicon)
 
     @property

@@ -200,7 +200,7 @@ def test_a_bundle_says_its_words(tmp_path: Path, words: NgramModel, capsys: pyte
     plain = random_bundle(TINY_SPEECH, "".join(LETTERS), "spoken")
     checkpoint.save(plain, tmp_path / "bundle")
     said = tmp_path / "own.dict"
-    said.write_text("".join(f"{word} {' '.join(way)}\n" for word, ways in SAID.items() for way in ways[:1]))
+    said.write_text("".join(f"{word} {' '.join(way).lower()}\n" for word, ways in SAID.items() for way in ways[:1]))
     put = ["language", str(tmp_path / "bundle"), "--pronunciations", str(said)]
     assert main(put) == 1
     assert "has no head for phones" in capsys.readouterr().err
@@ -210,6 +210,7 @@ def test_a_bundle_says_its_words(tmp_path: Path, words: NgramModel, capsys: pyte
     assert "pronunciations.txt.xz: 7 words, 7 ways of saying them" in capsys.readouterr().out
     bundle = checkpoint.load(tmp_path / "bundle")
     assert bundle.language is not None and bundle.language.spoken is not None
+    assert bundle.language.pronunciations["bed"] == (("B", "EH", "D"),)
     checkpoint.save(bundle, tmp_path / "again")
     again = checkpoint.load(tmp_path / "again").language
     assert again is not None and again.pronunciations == bundle.language.pronunciations

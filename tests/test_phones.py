@@ -124,6 +124,7 @@ def test_cmudict_has_39_phones_in_the_order_of_their_names() -> None:
     names = [phones.NAMES[letter] for letter in phones.CMU]
     assert len(set(names)) == 39
     assert names == sorted(names)
+    assert [name.lower() for name in phones.CMU_NAMES] == names
     assert phones.spelled(["W", "EY1", "l", "ah0"]) == "".join(phones.LETTERS[name] for name in ("w", "ey", "l", "ah"))
     assert phones.named(phones.spelled(["DH", "AH0", "S", "IY1"])) == "dh ah s iy"
 
