@@ -1,6 +1,7 @@
 """A recording -> its transcript, however long it is."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,17 @@ from recog.voice import DETECTORS
 
 # Told of seconds done, and of how many there are, where the file says so.
 Progress = Callable[[float, float | None], None]
+
+
+@dataclass(frozen=True)
+class Passage:
+    """The words of a stretch of a recording, and how far it has been heard by then."""
+
+    words: tuple[SpokenWord, ...]
+    # Seconds from the start of the recording.
+    end: float
+    # Whether no sample of it rises above digital silence.
+    silent: bool = False
 
 
 @dataclass(frozen=True)
@@ -57,77 +69,76 @@ class SpeechPipeline:
         """The pipeline of a bundle, by the name of one that comes with recog or by its folder."""
         return cls(checkpoint.load(name_or_path), options, listening)
 
-    def __call__(self, source: str | Path | bytes, progress: Progress | None = None) -> SpeechTranscript:
+    def __call__(
+        self, source: str | Path | bytes, progress: Progress | None = None, limit_seconds: float = math.inf
+    ) -> SpeechTranscript:
         """A file or its bytes, in any format FFmpeg reads -> transcript. Silence gives an empty one.
 
-        Recordings of more than 24 s are cut at pauses while they are read, and never in memory as a whole.
+        Recordings of more than 24 s are cut at pauses while they are read, and never in memory as a whole. What can be
+        read of one that is cut off or damaged is transcribed; `damage` of the transcript says what is missing. Refuses
+        what holds no sound, and what is longer than the limit.
         """
-        told = audio.describe(source)
+        told, damage = audio.describe(source), list[str]()
         if not self.listening.by_channel:
-            words, seconds = self._read(source, None, progress, told.seconds)
-            return self._transcript(words, seconds)
+            passages = self.passages(source, None, None, limit_seconds, damage)
+            return self.join(_reporting(passages, progress, told.seconds), damage)
         total = None if told.seconds is None else told.seconds * told.channels
-        found: list[list[SpokenWord]] = []
-        seconds = before = 0.0
+        heard: list[SpeechTranscript] = []
+        before = 0.0
         for channel in range(told.channels):
-            words, length = self._read(source, channel, progress, total, before)
-            found.append(words)
-            before, seconds = before + length, max(seconds, length)
-        turns = turns_of(found)
+            passages = self.passages(source, None, channel, limit_seconds, damage if channel == 0 else None)
+            heard.append(self.join(_reporting(passages, progress, total, before), damage))
+            before += heard[-1].duration
+        turns = turns_of([one.words for one in heard])
         return SpeechTranscript(
             "\n".join(turn.text for turn in turns),
             tuple(word for turn in turns for word in turn.words),
-            round(seconds, 3),
+            max(one.duration for one in heard),
             self.recognizer.calibrated,
             turns,
+            tuple(damage),
+            all(one.silent for one in heard),
         )
 
-    def _read(
+    def passages(
         self,
         source: str | Path | bytes,
-        channel: int | None,
-        progress: Progress | None,
-        total: float | None,
-        before: float = 0.0,
-    ) -> tuple[list[SpokenWord], float]:
-        """The words of one channel, or of all together, and the seconds of the recording."""
-        rate_hz, samples, words = self.frontend.rate_hz, 0, list[SpokenWord]()
-        blocks = audio.stream(source, rate_hz, channel=channel)
-        for stretch, found in self._recognised(blocks, WINDOWS):
-            words += found
-            samples = stretch.start + stretch.waveform.size
-            if progress:
-                progress(before + samples / rate_hz, total)
-        return words, samples / rate_hz
+        together: int | None = None,
+        channel: int | None = None,
+        limit_seconds: float = math.inf,
+        damage: list[str] | None = None,
+    ) -> Iterator[Passage]:
+        """A recording stretch after stretch, as it is cut at pauses while it is read: memory does not grow with it.
+
+        `together` stretches are recognised at a time (None: as many as go through the network well), so that the first
+        words come early; the words are the same ones whatever it is. The other arguments are those of
+        `recog.audio.stream`.
+        """
+        blocks = audio.stream(source, self.frontend.rate_hz, limit_seconds, damage, channel)
+        return self._passages(blocks, together or WINDOWS)
+
+    def join(self, passages: Iterable[Passage], damage: Sequence[str] = ()) -> SpeechTranscript:
+        """The transcript of a recording from all its passages; `damage` is looked at when these have ended."""
+        words, end, silent = list[SpokenWord](), 0.0, True
+        for passage in passages:
+            words += passage.words
+            end, silent = passage.end, silent and passage.silent
+        text = " ".join(word.text for word in words)
+        calibrated = self.recognizer.calibrated
+        return SpeechTranscript(text, tuple(words), round(end, 3), calibrated, (), tuple(damage), silent)
 
     def transcript(self, waveform: Waveform) -> SpeechTranscript:
         """A waveform (n,) at the frontend's rate, as `recog.audio.read` gives it -> transcript."""
-        return self.join(waveform, [word for words in self.words(waveform) for word in words])
+        return self.join(self._passages([waveform], WINDOWS))
 
-    def join(self, waveform: Waveform, words: Sequence[SpokenWord]) -> SpeechTranscript:
-        """The transcript of a waveform whose words are known from `words`."""
-        return self._transcript(words, len(waveform) / self.frontend.rate_hz)
-
-    def _transcript(self, words: Sequence[SpokenWord], seconds: float) -> SpeechTranscript:
-        text = " ".join(word.text for word in words)
-        return SpeechTranscript(text, tuple(words), round(seconds, 3), self.recognizer.calibrated)
-
-    def words(self, waveform: Waveform, together: int | None = None) -> Iterator[list[SpokenWord]]:
-        """The words of a waveform (n,), piece after piece as it was cut at pauses.
-
-        `together` pieces are recognised at a time (None: as many as go through the network well), so that the first
-        words come early; the words are the same ones whatever it is.
-        """
-        for stretch, found in self._recognised([waveform], together or WINDOWS):
-            if stretch.heard:
-                yield found
-
-    def _recognised(self, blocks: Iterable[Waveform], together: int) -> Iterator[tuple[Stretch, list[SpokenWord]]]:
+    def _passages(self, blocks: Iterable[Waveform], together: int) -> Iterator[Passage]:
         heard = hear(self.recognizer, blocks, self.listening.cutting, self.listening.voice, together)
         while group := list(itertools.islice(heard, together)):
             recognitions = iter(self.recognizer.read([one.log_probs for one in group if one.heard]))
             for stretch in group:
-                yield stretch, self._place(stretch, next(recognitions)) if stretch.heard else []
+                words = self._place(stretch, next(recognitions)) if stretch.heard else ()
+                end = (stretch.start + stretch.waveform.size) / self.frontend.rate_hz
+                yield Passage(tuple(words), end, not stretch.heard and audio.is_silent(stretch.waveform))
 
     def _place(self, stretch: Stretch, recognition: Recognition) -> list[SpokenWord]:
         """The words of one stretch, in seconds of the whole recording."""
@@ -139,3 +150,13 @@ class SpeechPipeline:
             first, last = (round(min(begin + step * hop, end), 3) for step in (word.start, word.end))
             placed.append(SpokenWord(word.text, first, last, word.confidence))
         return placed
+
+
+def _reporting(
+    passages: Iterable[Passage], progress: Progress | None, total: float | None, before: float = 0.0
+) -> Iterator[Passage]:
+    """The same passages; how far they are is told on the way."""
+    for passage in passages:
+        yield passage
+        if progress:
+            progress(before + passage.end, total)

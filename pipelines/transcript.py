@@ -92,13 +92,33 @@ class SpeechTranscript:
     calibrated: bool = False
     # Who speaks when, where each channel was listened to alone; else none.
     turns: tuple["Turn", ...] = ()
+    # What of the recording could not be read, in words; empty where it is whole.
+    damage: tuple[str, ...] = ()
+    # Whether no sample rises above digital silence.
+    silent: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values: `text`, `words` (text, start, end, confidence), `duration`, `calibrated`; `turns` if there are."""
+        """Plain values: `text`, `words` (text, start, end, confidence), `duration`, `calibrated`; `turns` and `damage`
+        if there are.
+        """
         plain = asdict(self)
-        if not self.turns:
-            del plain["turns"]
+        del plain["silent"]
+        for name in ("turns", "damage"):
+            if not plain[name]:
+                del plain[name]
         return plain
+
+    def warning(self, name: str) -> str:
+        """What a user must know of the recording, called `name`, in one sentence; "" where all is well."""
+        if self.damage:
+            more = f"; and {len(self.damage) - 2} more" if len(self.damage) > 2 else ""
+            return (
+                f"{name} is damaged or cut off ({'; '.join(self.damage[:2])}{more}); "
+                f"the text is that of the {self.duration:.2f} s that could be read"
+            )
+        if self.silent:
+            return f"{name} is silent: nothing in its {self.duration:.2f} s rises above -80 dB of full scale"
+        return "" if self.text else f"no speech was found in {name}"
 
 
 @dataclass(frozen=True)
@@ -121,6 +141,10 @@ class PageTranscript:
     def as_json(self) -> dict[str, Any]:
         """Plain values: `text`, `words` (text, box, confidence), `lines`, `width`, `height`, `calibrated`."""
         return {**asdict(self), "words": [asdict(word) for word in self.words]}
+
+    def warning(self, name: str) -> str:
+        """What a user must know of the picture, called `name`, in one sentence; "" where all is well."""
+        return "" if self.text else f"no writing was found in {name} ({self.width} x {self.height} pixels)"
 
 
 Transcript = SpeechTranscript | PageTranscript

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.handwriting import HandwritingPipeline
@@ -56,10 +56,11 @@ Pipeline = SpeechPipeline | HandwritingPipeline
 
 @dataclass(frozen=True)
 class Outcome:
-    """A file with its transcript, or with the reason why there is none."""
+    """A file with its transcript, or with the reason why there is none; or both, where all could not be read."""
 
     path: Path
     transcript: Transcript | None
+    # One sentence; "" where all went well.
     failure: str = ""
     # What was written, or was there before.
     target: Path | None = None
@@ -101,6 +102,7 @@ def transcribe(
 ) -> Iterator[Outcome]:
     """Transcribes file after file; each bundle that is needed is loaded once, and a missing one ends the run at once.
 
+    A file that is damaged, silent or without any words has its transcript and a failure, which says so.
     `progress` gives for each recording what is to be told how far it is.
     """
     names = [str(bundle) if bundle else default_bundle(path) for path in paths]
@@ -109,11 +111,13 @@ def transcribe(
         pipeline = pipelines[name]
         try:
             if isinstance(pipeline, SpeechPipeline):
-                yield Outcome(path, pipeline(path, progress(path) if progress else None))
+                found: Transcript = pipeline(path, progress(path) if progress else None)
             else:
-                yield Outcome(path, pipeline(path))
+                found = pipeline(path)
         except RecogError as error:
             yield Outcome(path, None, str(error))
+        else:
+            yield Outcome(path, found, found.warning(str(path)))
 
 
 def plan(inputs: Sequence[Path], folder: Path, rendering: Rendering, bundle: str | Path | None = None) -> list[Job]:
@@ -176,4 +180,4 @@ def transcribe_to(
         except InputError as error:
             yield Outcome(job.path, None, str(error))
         else:
-            yield Outcome(job.path, outcome.transcript, target=job.target)
+            yield replace(outcome, target=job.target)

@@ -1,6 +1,7 @@
 """Pages and lines: any image file or bytes -> grey picture -> one line as pixel columns (T, F)."""
 
 import io
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +66,9 @@ def read(source: str | Path | bytes, limit_megapixels: float = 150.0) -> Image.I
 def _open(source: str | Path | bytes) -> Image.Image:
     Image.init()  # registers every reader; only the ones named here are let near untrusted bytes
     formats = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
-    return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats)
+    with warnings.catch_warnings():  # Pillow warns from 89 megapixels on; our limit decides
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats)
 
 
 def grey(picture: Image.Image) -> Image.Image:

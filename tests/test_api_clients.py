@@ -15,7 +15,7 @@ from conftest import SPOKEN_TEXTS
 pytest.importorskip("gradio", reason="the HTTP API needs fastapi and uvicorn: pip install 'recog[app]'")
 
 import httpx
-from test_api import AUDIO, IMAGES, TOKEN, Server, bundles, png, start, wav
+from api_server import AUDIO, IMAGES, TOKEN, Server, bundles, png, start, wav
 
 from pipelines.web.api_work import Desk
 from pipelines.web.served import ServedBundles

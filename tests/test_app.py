@@ -127,6 +127,22 @@ def test_silence_and_blank_paper_say_so(
     assert (plain(written[0]), written[1]) == ("", "No writing was found in this picture.")
 
 
+@pytest.mark.parametrize("name", ["cut.wav", "cut.aiff"])
+def test_a_recording_that_is_cut_off_says_so(trained_speech_bundle: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    soundfile.write(path, spell_wave(SPOKEN_TEXTS[0]), TINY_SPEECH.rate_hz)
+    path.write_bytes(path.read_bytes()[:-2000])
+    tab = speech_tab(trained_speech_bundle)
+    with pytest.warns(
+        UserWarning, match=rf"^{name} is damaged or cut off \(.+; what can be read of it is transcribed\."
+    ):
+        shown = tab.take(str(path))
+    assert np.array_equal(audio.read(shown), audio.read(path))
+    text, summary, *_ = tab.transcribe(str(path), False)
+    assert SPOKEN_TEXTS[0].startswith(plain(text)) and plain(text)
+    assert summary.startswith("**This recording is damaged or cut off (") and "could be read" in summary
+
+
 def test_lines_are_framed_and_numbered_and_unsure_words_veiled() -> None:
     sure, unsure = WrittenWord("a", (20, 20, 40, 40), 0.9), WrittenWord("b", (50, 20, 70, 40), 0.1)
     transcript = PageTranscript("a b", (line := WrittenLine("a b", (20, 20, 80, 40), (sure, unsure)),), 100, 60)

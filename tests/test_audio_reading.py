@@ -14,7 +14,7 @@ from conftest import dominant_hz, tone_wave
 from recordings import KINDS, Kind, encode, video_alone, wav
 
 from recog import audio
-from recog.audio import SpeechFrontend
+from recog.audio import SpeechFrontend, reading
 from recog.errors import InputError
 
 
@@ -82,9 +82,20 @@ def test_values_beyond_full_scale_and_holes_are_tamed() -> None:
 
 
 def test_a_recording_longer_than_the_limit_is_refused() -> None:
-    with pytest.raises(InputError, match="is longer than 2 s, the limit; cut it into parts"):
-        audio.read(wav(tone_wave(seconds=2.5)), limit_seconds=2)
+    live = encode(tone_wave(seconds=2.5, rate_hz=48000), Kind("live", "webm", "libopus", 48000, piped=True))
+    assert audio.describe(live).seconds is None
+    for long in (wav(tone_wave(seconds=2.5)), live):
+        with pytest.raises(InputError, match="is longer than 2 s, the limit; cut it into parts"):
+            audio.read(long, limit_seconds=2)
     assert audio.read(wav(tone_wave(seconds=2)), limit_seconds=2).size == 32000
+
+
+def test_a_recording_that_declares_to_be_longer_is_refused_before_it_is_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reading, "_decode", lambda *_: pytest.fail("it was decoded"))
+    with pytest.raises(InputError, match="is longer than 2 s, the limit"):
+        audio.read(wav(tone_wave(seconds=3.5)), limit_seconds=2)
 
 
 def test_old_tags_do_not_matter() -> None:

@@ -12,11 +12,11 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 
-from pipelines.speech import SpeechPipeline
+from pipelines.speech import Passage, SpeechPipeline
 from pipelines.transcript import SpeechTranscript, SpokenWord
 from pipelines.web.api_described import AUDIO
 from pipelines.web.api_work import Desk, GaveUpError, wait
-from pipelines.web.refusals import RefusalError
+from pipelines.web.refusals import RefusalError, warned
 from pipelines.web.uploads import Upload
 from recog.formats import srt, vtt
 from recog.formats.cues import cues
@@ -41,21 +41,22 @@ def router(desk: Desk) -> APIRouter:
             form, path = choices(upload), upload.file()
             bundle = desk.bundles.get(upload.one("model"), "speech")
             request.scope["recog"]["model"] = bundle.name
-            gone, heard = threading.Event(), asyncio.Queue[list[SpokenWord]]()
+            gone, heard = threading.Event(), asyncio.Queue[Sequence[SpokenWord]]()
             loop = asyncio.get_running_loop()
 
             def work() -> SpeechTranscript:
                 pipeline: SpeechPipeline = bundle.pipeline()
-                waveform = desk.limits.recording(path, pipeline.frontend.rate_hz)
-                words: list[SpokenWord] = []
-                for piece in pipeline.words(waveform, 1 if form.stream else TOGETHER):
+                passages, damage = list[Passage](), list[str]()
+                together = 1 if form.stream else TOGETHER
+                for passage in pipeline.passages(path, together, None, desk.limits.seconds, damage):
                     if gone.is_set():
                         raise GaveUpError
-                    words += piece
+                    passages.append(passage)
                     if form.stream:
-                        loop.call_soon_threadsafe(heard.put_nowait, piece)
-                desk.metrics.heard(len(waveform) / pipeline.frontend.rate_hz)
-                return pipeline.join(waveform, words)
+                        loop.call_soon_threadsafe(heard.put_nowait, passage.words)
+                transcript = pipeline.join(passages, damage)
+                desk.metrics.heard(transcript.duration)
+                return transcript
 
             future = desk.ask(request, upload, work)
         except BaseException:
@@ -68,6 +69,8 @@ def router(desk: Desk) -> APIRouter:
             return await streamed(result, heard)
         transcript = await result
         request.scope["recog"]["media_seconds"] = transcript.duration
+        if transcript.damage:
+            request.scope["recog"]["damaged"] = True
         return formatted(transcript, form.format, form.granularities, form.language)
 
     return routes
@@ -103,15 +106,18 @@ def choices(upload: Upload) -> Choices:
 def formatted(
     transcript: SpeechTranscript, wanted: str, granularities: Sequence[str] = ("segment",), language: str = "und"
 ) -> Response:
-    """A transcript as the answer in one of FORMATS."""
+    """A transcript as the answer in one of FORMATS; what its reader must know stands in a header, in JSON also inside."""
+    told = warned(transcript)
+    headers = told.headers
     if wanted == "text":
-        return PlainTextResponse(transcript.text + "\n")
+        return PlainTextResponse(transcript.text + "\n", headers=headers)
     if wanted == "srt":
-        return PlainTextResponse(srt.dumps(cues(timed(transcript.words))))
+        return PlainTextResponse(srt.dumps(cues(timed(transcript.words))), headers=headers)
     if wanted == "vtt":
-        return Response(vtt.dumps(cues(timed(transcript.words))), media_type="text/vtt; charset=utf-8")
+        content = vtt.dumps(cues(timed(transcript.words)))
+        return Response(content, media_type="text/vtt; charset=utf-8", headers=headers)
     if wanted == "json":
-        return JSONResponse({"text": transcript.text, "usage": usage(transcript)})
+        return JSONResponse({"text": transcript.text, "usage": usage(transcript), **told.fields}, headers=headers)
     body: dict[str, Any] = {
         "task": "transcribe",
         "language": language,
@@ -125,7 +131,8 @@ def formatted(
             {"word": word.text, "start": word.start, "end": word.end, "confidence": word.confidence}
             for word in transcript.words
         ]
-    return JSONResponse({**body, "usage": usage(transcript), "calibrated": transcript.calibrated})
+    more = {"usage": usage(transcript), "calibrated": transcript.calibrated, **told.fields}
+    return JSONResponse({**body, **more}, headers=headers)
 
 
 def segments(words: Sequence[SpokenWord]) -> list[dict[str, Any]]:
@@ -168,7 +175,7 @@ def usage(transcript: SpeechTranscript) -> dict[str, Any]:
 
 
 async def streamed(
-    result: "asyncio.Future[SpeechTranscript]", heard: "asyncio.Queue[list[SpokenWord]]"
+    result: "asyncio.Future[SpeechTranscript]", heard: "asyncio.Queue[Sequence[SpokenWord]]"
 ) -> StreamingResponse:
     """Server-sent events: the words of every piece as soon as it is read, then the whole.
 
@@ -185,8 +192,8 @@ async def streamed(
 
 async def _events(
     result: "asyncio.Future[SpeechTranscript]",
-    heard: "asyncio.Queue[list[SpokenWord]]",
-    early: list[list[SpokenWord]],
+    heard: "asyncio.Queue[Sequence[SpokenWord]]",
+    early: Sequence[Sequence[SpokenWord]],
 ) -> AsyncIterator[str]:
     said = False
     for piece in early:
@@ -208,7 +215,8 @@ async def _events(
     except RefusalError as refusal:
         yield _event({"type": "error", **refusal.body()})
         return
-    yield _event({"type": "transcript.text.done", "text": transcript.text, "usage": usage(transcript)})
+    done = {"type": "transcript.text.done", "text": transcript.text, "usage": usage(transcript)}
+    yield _event({**done, **warned(transcript).fields})
 
 
 def _delta(piece: Sequence[SpokenWord], said: bool) -> str:

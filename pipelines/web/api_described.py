@@ -13,7 +13,8 @@ def _body(properties: dict[str, Any], formats: list[str]) -> dict[str, Any]:
     }
     schema = {"type": "object", "required": ["file"], "properties": fields}
     answers = {
-        "200": "the transcript in the format that was asked for",
+        "200": "the transcript in the format that was asked for; where the file is damaged, cut off, silent or without "
+        "text, one sentence says so in the header X-Recog-Warning, and in JSON as `warning`",
         "400": "a field or the form is wrong",
         "401": "the token is missing or wrong",
         "404": "there is no such model",

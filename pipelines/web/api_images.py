@@ -9,7 +9,7 @@ from pipelines.handwriting import HandwritingPipeline
 from pipelines.transcript import PageTranscript
 from pipelines.web.api_described import IMAGES
 from pipelines.web.api_work import Desk, wait
-from pipelines.web.refusals import RefusalError
+from pipelines.web.refusals import RefusalError, warned
 
 FORMATS = ("json", "text", "verbose_json")
 
@@ -48,8 +48,8 @@ def router(desk: Desk) -> APIRouter:
 
 def formatted(transcript: PageTranscript, wanted: str) -> Response:
     """A transcript as the answer in one of FORMATS; boxes are left, top, right, bottom in pixels of the picture."""
+    told = warned(transcript)
     if wanted == "text":
-        return PlainTextResponse(transcript.text + "\n")
-    if wanted == "json":
-        return JSONResponse({"text": transcript.text})
-    return JSONResponse({"task": "transcribe", **transcript.as_json()})
+        return PlainTextResponse(transcript.text + "\n", headers=told.headers)
+    body = {"text": transcript.text} if wanted == "json" else {"task": "transcribe", **transcript.as_json()}
+    return JSONResponse({**body, **told.fields}, headers=told.headers)

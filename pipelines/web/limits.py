@@ -9,7 +9,7 @@ from pathlib import Path
 import gradio as gr
 from PIL.Image import Image
 
-from recog import audio, image
+from recog import image
 from recog.errors import RecogError
 
 
@@ -26,9 +26,10 @@ class Limits:
     # An upload and everything made from it is deleted when it is older than this.
     keep_minutes: int = 60
 
-    def recording(self, path: Path, rate_hz: int = 16000) -> audio.Waveform:
-        """The waveform of a recording within the limits; refuses, in a sentence, one that is longer or no recording."""
-        return audio.read(path, rate_hz, self.minutes * 60)
+    @property
+    def seconds(self) -> float:
+        """The most of a recording, as `recog.audio.stream` takes it."""
+        return self.minutes * 60
 
     def picture(self, path: Path) -> Image:
         """The grey picture of a file within the limits; refuses, in a sentence, one that is larger or no picture."""
@@ -48,3 +49,8 @@ def refusal(sentence: str) -> gr.Error:
     """An error box that says one sentence and stays until it is closed; nothing goes to the log."""
     # The box takes HTML, and a file may be named like a tag.
     return gr.Error(html.escape(sentence.rstrip(".") + ".", quote=False), duration=None, print_exception=False)
+
+
+def warn(sentence: str) -> None:
+    """A box that says one sentence and stays until it is closed; what was begun goes on."""
+    gr.Warning(html.escape(sentence.rstrip(".") + ".", quote=False), duration=None)

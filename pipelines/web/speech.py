@@ -2,6 +2,7 @@
 
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import soundfile
 
 from pipelines.speech import SpeechPipeline
 from pipelines.transcript import SpeechTranscript
-from pipelines.web.limits import Limits, refusal, told
+from pipelines.web.limits import Limits, refusal, told, warn
 from pipelines.web.once import Once
 from pipelines.web.result import ResultPanel, cache, percent
+from recog import audio
+from recog.audio import Waveform
 
 EXAMPLE = Path(__file__).parent / "examples" / "reader.opus"
 FILE_TYPES = ["audio", "video", ".opus", ".oga", ".mka", ".mkv", ".m4b", ".amr"]
@@ -90,13 +93,15 @@ class SpeechTab:
         if uploaded is None:
             return gr.skip()
         path = Path(uploaded)
+        damage: list[str] = []
         with told(path):
-            waveform = self.limits.recording(path, RATE_HZ)
-        if path.suffix.lower() not in PLAYABLE:
-            path = Path(tempfile.mkdtemp(dir=cache())) / f"{path.stem}.wav"
-            # Float samples, so that the recogniser hears exactly what it would have heard in the original.
-            soundfile.write(path, waveform, RATE_HZ, subtype="FLOAT")
-        return str(path)
+            blocks = audio.stream(path, RATE_HZ, self.limits.seconds, damage)
+            shown = path if path.suffix.lower() in PLAYABLE else as_wav(blocks, path.stem)
+            for _ in blocks:
+                pass  # what cannot be decoded is refused here, in a sentence
+        if damage:
+            warn(f"{path.name} is damaged or cut off ({damage[0]}); what can be read of it is transcribed")
+        return str(shown)
 
     def transcribe(self, recording: str | None, fast: bool) -> list[Any]:
         """The recording in the player -> text, summary, two files, rows of words."""
@@ -104,13 +109,13 @@ class SpeechTab:
             raise refusal("There is no recording yet; choose a file, record something, or try the example")
         path = Path(recording)
         with told(path):
-            self.limits.recording(path, RATE_HZ)
+            audio.describe(path)  # before anybody waits for the recogniser
             pipeline = self.pipeline()
             if fast:
                 greedy = replace(pipeline.recognizer.options, beam=0)
                 pipeline = SpeechPipeline(pipeline.recognizer.bundle, greedy)
             began = time.perf_counter()
-            transcript = pipeline(path)
+            transcript = pipeline(path, limit_seconds=self.limits.seconds)
         summary = summarise(transcript, time.perf_counter() - began)
         rows = [
             [word.text, f"{word.start:.2f}", f"{word.end:.2f}", percent(word.confidence)] for word in transcript.words
@@ -118,8 +123,20 @@ class SpeechTab:
         return [*self.result.fill(transcript, [transcript.words], summary, path.stem), rows]
 
 
+def as_wav(blocks: Iterable[Waveform], stem: str) -> Path:
+    """The recording as a file that every browser can play."""
+    path = Path(tempfile.mkdtemp(dir=cache())) / f"{stem}.wav"
+    # Float samples, so that the recogniser hears exactly what it would have heard in the original.
+    with soundfile.SoundFile(path, "w", RATE_HZ, 1, "FLOAT") as file:
+        for block in blocks:
+            file.write(block)
+    return path
+
+
 def summarise(transcript: SpeechTranscript, seconds: float) -> str:
     """One line below the text."""
+    if transcript.damage:
+        return f"**{transcript.warning('This recording')}.**"
     if not transcript.text:
         return f"No speech was found in these {transcript.duration:.1f} seconds of sound."
     words = len(transcript.words)

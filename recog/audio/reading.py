@@ -59,15 +59,19 @@ def stream(
 ) -> Iterator[Waveform]:
     """The same waveform in blocks of a second or more, so that a recording of any length fits into memory.
 
-    `channel`, counted from 0, is heard alone; None averages them all.
+    `channel`, counted from 0, is heard alone; None averages them all. A recording that declares to be longer than the
+    limit is refused before anything is decoded, another one when the limit is reached.
     """
     damage = [] if damage is None else damage
     samples = 0
     with _opened(source) as recording:
+        too_long = f"{recording.name} is longer than {limit_seconds:.0f} s, the limit; cut it into parts"
+        if (recording.declared_seconds() or 0) > limit_seconds + 1:  # containers round
+            raise InputError(too_long)
         for block in _blocks(_decode(recording.container, rate_hz, damage, channel), rate_hz):
             samples += block.size
             if samples > limit_seconds * rate_hz:
-                raise InputError(f"{recording.name} is longer than {limit_seconds:.0f} s, the limit; cut it into parts")
+                raise InputError(too_long)
             yield block
         if samples == 0:
             raise InputError(f"{recording.name} holds no decodable sound; it may be cut off or damaged")
