@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from recog.models.cells import family
 from recog.models.cells.highway import Highway
 from recog.models.layers import BidirectionalLSTM
 from recog.models.network import Network, NetworkConfig
+from scripts import benchmark_cells
 
 FRONTEND = SpeechFrontend(rate_hz=8000, mel_bands=16, high_hz=3800.0)
 CONFIG = NetworkConfig(
@@ -130,3 +132,17 @@ def test_a_network_with_highways_begins_close_to_its_input_and_keeps_rows_apart(
     for row, length in enumerate(batch.lengths):
         alone = network(batch.x[row : row + 1, :length], batch.lengths[row : row + 1]).log_probs
         torch.testing.assert_close(together[row, :length], alone[0])
+
+
+def test_the_benchmark_writes_a_line_for_each_layer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sizes = ["--features", "3", "--hidden", "4", "--batch", "2", "--steps", "5", "--rounds", "1"]
+    assert benchmark_cells.main([*sizes, "--cells", "peephole,elman", "--json", str(tmp_path / "cells.json")]) == 0
+    printed = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:]]
+    # Two directions: 4 x 4 rows of 3 + 4 columns and two biases; with one bias and 3 x 4 peepholes; 4 rows and one bias.
+    assert printed == [["default", "288"], ["peephole", "280"], ["elman", "64"]]
+    told = json.loads((tmp_path / "cells.json").read_text())
+    assert [one["cell"] for one in told["cells"]] == ["default", "peephole", "elman"]
+    assert told["cells"][0]["times_default"] == 1.0
+    with pytest.raises(SystemExit):
+        benchmark_cells.main(["--cells", "lstn"])
+    assert "no cell is called lstn" in capsys.readouterr().err
