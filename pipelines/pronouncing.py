@@ -13,8 +13,9 @@ from tqdm import tqdm
 
 from recog import manifest, metrics, text
 from recog.errors import ConfigError, LanguageModelError, RecogError
-from recog.lm import g2p, pronunciation
+from recog.lm import binary, g2p, pronunciation
 from recog.lm.g2p import G2P, G2pConfig
+from recog.lm.ngram import SPECIAL
 from recog.lm.pronunciation import Pronunciations
 from recog.metrics import Counts
 
@@ -134,6 +135,14 @@ class Said:
         """A line of a dictionary; a guess has its probability as a comment."""
         note = "" if self.probability is None else f"\t# {self.probability:.3f}"
         return f"{self.word}\t{' '.join(self.phones)}{note}"
+
+
+def vocabulary(model: str | Path) -> Sequence[str]:
+    """The words of a word model on disk."""
+    found = binary.load(Path(model))
+    if found.unit != "word":
+        raise ConfigError(f"{model} is a {found.unit} model; only words are said")
+    return found.words[len(SPECIAL) :]
 
 
 def pronounce_rows(

@@ -6,8 +6,9 @@ import pytest
 
 from pipelines.cli import main
 from pipelines.pronouncing import measure
-from recog.lm import g2p
+from recog.lm import binary, g2p, pronunciation
 from recog.lm.g2p import G2pConfig
+from recog.lm.train import NgramConfig, train
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -91,4 +92,20 @@ def test_rows_are_told_their_phones(dictionary: Path, tmp_path: Path, capsys: py
     assert found[2] == {"audio": "../c.wav", "text": "bad zz"}
     assert "3 rows" in (said := capsys.readouterr().err) and "nothing can say: zz" in said
     assert main([*arguments, "bad", "--manifest", str(source)]) == 1
-    assert "give either words, or --manifest IN with --out OUT" in capsys.readouterr().err
+    assert "give either words, or --words-of LM, or --manifest IN" in capsys.readouterr().err
+
+
+def test_the_words_of_a_model_become_a_lexicon(
+    dictionary: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train_g2p.main([str(dictionary), "--out", str(tmp_path / "said.g2p"), "--order", "3"]) == 0
+    binary.save(train(["bad dit tutu", "bad"] * 3, NgramConfig(2)), tmp_path / "words.lm")
+    arguments = ["pronounce", "--model", str(tmp_path / "said.g2p"), "--dictionary", str(dictionary)]
+    capsys.readouterr()
+    assert main([*arguments, "--words-of", str(tmp_path / "words.lm")]) == 0
+    (tmp_path / "own.dict").write_text(capsys.readouterr().out)
+    expected = {"bad": (("B", "A", "D"), ("B", "AE", "D")), "dit": (("D", "I", "T"),), "tutu": (("T", "U", "T", "U"),)}
+    assert pronunciation.read(tmp_path / "own.dict") == expected
+    binary.save(train(["bad"] * 3, NgramConfig(2, unit="character")), tmp_path / "characters.lm")
+    assert main([*arguments, "--words-of", str(tmp_path / "characters.lm")]) == 1
+    assert "is a character model; only words are said" in capsys.readouterr().err

@@ -8,6 +8,7 @@ from pathlib import Path
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command line of `recog pronounce`."""
     parser.add_argument("words", nargs="*", metavar="WORD", help="words to be said")
+    parser.add_argument("--words-of", type=Path, metavar="LM", help="instead of words: all that a word model knows")
     parser.add_argument("--manifest", type=Path, help="instead of words: rows that are to tell their phones")
     parser.add_argument("--out", type=Path, help="the manifest with the phones")
     parser.add_argument("--model", type=Path, required=True, help="a model made by scripts/train_g2p.py")
@@ -18,11 +19,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Does it; 0 when everything succeeded, 1 when something failed."""
-    from pipelines.pronouncing import pronounce, pronounce_rows
+    from pipelines.pronouncing import pronounce, pronounce_rows, vocabulary
     from recog.errors import ConfigError, RecogError
 
-    if bool(arguments.words) == bool(arguments.manifest) or bool(arguments.manifest) != bool(arguments.out):
-        raise ConfigError("give either words, or --manifest IN with --out OUT")
+    given = [bool(arguments.words), bool(arguments.words_of), bool(arguments.manifest)]
+    if sum(given) != 1 or bool(arguments.manifest) != bool(arguments.out):
+        raise ConfigError("give either words, or --words-of LM, or --manifest IN with --out OUT")
     if arguments.manifest:
         rows, unsaid = pronounce_rows(arguments.manifest, arguments.out, arguments.model, arguments.dictionary)
         print(
@@ -30,7 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
         return 0
     failed = False
-    for found in pronounce(arguments.words, arguments.model, arguments.dictionary, arguments.best, arguments.stress):
+    words = vocabulary(arguments.words_of) if arguments.words_of else arguments.words
+    for found in pronounce(words, arguments.model, arguments.dictionary, arguments.best, arguments.stress):
         if isinstance(found, RecogError):
             failed = True
             print(f"recog pronounce: {found}", file=sys.stderr)
