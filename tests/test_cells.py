@@ -135,7 +135,7 @@ def test_the_fast_way_is_the_plain_way(member: str) -> None:
 
 
 # Members that no rule or parallel form is written for.
-SLOW = ("peephole-c", "gru", "projected", "layer-norm", "zoneout", "time-aware", "slstm")
+SLOW = ("gru", "projected", "layer-norm", "zoneout", "time-aware", "slstm")
 
 
 LIBRARY: dict[str, tuple[nn.RNNBase, dict[str, Any]]] = {

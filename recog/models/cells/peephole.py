@@ -10,7 +10,7 @@ from recog.errors import ConfigError
 from recog.models.cells.cell import Cell, State, blocks, small, start
 from recog.models.cells.fused import sweep
 from recog.models.cells.lstm import keep
-from recog.models.cells.rules import PeepholeRule
+from recog.models.cells.rules import MemoryRule, PeepholeRule
 
 Squash = Literal["tanh", "identity"]
 
@@ -89,6 +89,16 @@ class MemoryLSTM(Cell):
         seen_i, seen_f, seen_o = functional.linear(c, self.weight_ch).chunk(3, dim=1)
         c_new = torch.sigmoid(f + seen_f) * c + torch.sigmoid(i + seen_i) * torch.tanh(g)
         return torch.sigmoid(o + seen_o) * (torch.tanh(c_new) if self.squash == "tanh" else c_new), (c_new,)
+
+    def sweep(self, z: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State] | None:
+        """All c by the fused path; output gates, which nothing waits for, for all steps at once."""
+        (begin,) = state
+        n = self.hidden
+        weight = torch.cat([self.weight_ch[: 2 * n], torch.zeros_like(self.weight_ch[:n])])
+        c, (_, last) = sweep(MemoryRule(), z[..., : 3 * n], lengths, (begin, begin), weight)
+        before = torch.cat([begin[:, None], c[:, :-1]], dim=1)
+        o = torch.sigmoid(z[..., 3 * n :] + functional.linear(before, self.weight_ch[2 * n :]))
+        return o * (torch.tanh(c) if self.squash == "tanh" else c), (last,)
 
 
 def squash_of(cell: str, name: Squash) -> Squash:

@@ -119,6 +119,29 @@ class CoupledRule(NoFurtherWeights):
         dc.mul_(f)
 
 
+class MemoryRule(NoFurtherWeights):
+    """The part of a memory that sees itself and no output: sums of i, f, g (H each); h is c, so that c comes back."""
+
+    def ahead(self, a: Tensor, c_before: Tensor, c: Tensor, h: Tensor, p: Tensor) -> None:
+        """Leaves the gates in a."""
+        i, f, g = a.chunk(3, dim=1)
+        a[:, : 2 * c.shape[1]].sigmoid_()
+        g.tanh_()
+        torch.mul(f, c_before, out=c)
+        c.addcmul_(i, g)
+        h.copy_(c)
+
+    def back(self, a: Tensor, c_before: Tensor, c: Tensor, dh: Tensor, dc: Tensor, da: Tensor, p: Tensor) -> None:
+        """The errors of both names of c, through the gates to c(t-1)."""
+        i, f, g = a.chunk(3, dim=1)
+        di, df, dg = da.chunk(3, dim=1)
+        dc.add_(dh)
+        sigmoid_back(dc * g, i, di)
+        sigmoid_back(dc * c_before, f, df)
+        tanh_back(dc * i, g, dg)
+        dc.mul_(f)
+
+
 class PeepholeRule:
     """The peephole cell: sums of i, f, g, o (H each); p (3, H) are p_i, p_f and p_o; sigma_h is tanh or nothing."""
 
