@@ -8,7 +8,7 @@ import pytest
 from conftest import draw_line
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from test_corpora import write_text
+from sources import write_text
 from test_speech_corpora import fingerprint, prepared, rows
 
 from pipelines.preparation import prepare

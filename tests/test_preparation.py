@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from conftest import draw_line
-from test_corpora import wav, write_rows, write_tar, write_text, write_wav
+from sources import wav, write_rows, write_tar, write_text, write_wav
 
 from pipelines import preparation
 from pipelines.preparation import KINDS, prepare

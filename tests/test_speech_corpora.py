@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from test_corpora import write_text, write_wav
+from sources import write_text, write_wav
 
 from pipelines.preparation import Prepared, prepare
 from recog import audio
