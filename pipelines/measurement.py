@@ -7,17 +7,26 @@ from typing import Any
 from tqdm import tqdm
 
 from recog import checkpoint, manifest, text
-from recog.errors import ManifestError
+from recog.errors import ConfigError, ManifestError
 from recog.evaluation import Evaluation, Scores, evaluate
 from recog.frontend import media
+from recog.hardship import Hardship
 from recog.recognizer import DecodingOptions, Recognizer
 
 
 def measure(
-    bundle: str | Path, manifest_path: str | Path, options: DecodingOptions | None = None, part: str | None = None
+    bundle: str | Path,
+    manifest_path: str | Path,
+    options: DecodingOptions | None = None,
+    part: str | None = None,
+    hardship: Hardship | None = None,
 ) -> Evaluation:
     """Recognises the rows of a manifest (of one `part`, if given), with a progress bar on stderr."""
     recognizer = Recognizer(checkpoint.load(bundle), options)
+    if hardship is not None and recognizer.bundle.kind != "speech":
+        raise ConfigError(
+            f"bundle {bundle} reads {recognizer.bundle.kind}; only recordings can be made noisy or narrow"
+        )
     rows = manifest.read(manifest_path, part)
     wrong = [row.id for row in rows if row.media != media(recognizer.bundle.frontend)]
     if wrong:
@@ -26,7 +35,7 @@ def measure(
             f"{len(wrong)} rows of {manifest_path} have no {expected!r}, which {bundle} reads; the first is {wrong[0]}"
         )
     with tqdm(total=len(rows), unit="row", desc=str(bundle)) as bar:
-        return evaluate(recognizer, rows, progress=bar.update)
+        return evaluate(recognizer, rows, progress=bar.update, harder=hardship.apply if hardship else None)
 
 
 def as_json(evaluation: Evaluation, by: str | None = None) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from recog import frontend, metrics, text
-from recog.audio import SpeechFrontend
+from recog.audio import SpeechFrontend, Waveform
 from recog.errors import RecogError
 from recog.manifest import Row
 from recog.metrics import Counts
@@ -99,9 +101,16 @@ def score(pairs: Sequence[Pair], text_rule: str) -> Scores:
 
 
 def evaluate(
-    recognizer: Recognizer, rows: Sequence[Row], chunk: int = 64, progress: Callable[[int], object] | None = None
+    recognizer: Recognizer,
+    rows: Sequence[Row],
+    chunk: int = 64,
+    progress: Callable[[int], object] | None = None,
+    harder: Callable[[Waveform, int, str], Waveform] | None = None,
 ) -> Evaluation:
-    """Recognises every row, `chunk` files at a time, similar lengths together; `progress` is told how many are done."""
+    """Recognises every row, `chunk` files at a time, similar lengths together; `progress` is told how many are done.
+
+    `harder` is what recordings go through first (`recog.hardship`): waveform, its rate and the row's name come in.
+    """
     started = time.perf_counter()
     bundle, found = recognizer.bundle, {}
     hop_seconds = bundle.frontend.hop_seconds if isinstance(bundle.frontend, SpeechFrontend) else 0.0
@@ -110,7 +119,10 @@ def evaluate(
         features, readable = [], []
         for index in order[first : first + chunk]:
             try:
-                features.append(frontend.extract(rows[index].path, bundle.frontend))
+                decoded = frontend.decode(rows[index].path, bundle.frontend)
+                if harder and isinstance(decoded, np.ndarray) and isinstance(bundle.frontend, SpeechFrontend):
+                    decoded = harder(decoded, bundle.frontend.rate_hz, rows[index].id)
+                features.append(frontend.features(decoded, bundle.frontend))
                 readable.append(index)
             except RecogError as error:
                 found[index] = Pair(rows[index], "", str(error))
