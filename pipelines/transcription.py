@@ -13,7 +13,9 @@ from recog import checkpoint
 from recog.errors import ConfigError, InputError, RecogError
 from recog.recognizer import DecodingOptions
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp", ".gif"})
+# Pictures that are not read, and are to be refused as such.
+OTHER_IMAGE_SUFFIXES = frozenset({".heic", ".heif", ".avif", ".jp2", ".jxl", ".svg", ".psd"})
 # What a folder of recordings is looked through for.
 SOUND_SUFFIXES = frozenset(
     [
@@ -90,7 +92,8 @@ def load(
 
 def default_bundle(path: Path) -> str:
     """The bundle for a file when none is named: by its suffix, pictures to handwriting, all else to speech."""
-    return "handwriting-latin" if path.suffix.lower() in IMAGE_SUFFIXES else "speech-en"
+    pictures = IMAGE_SUFFIXES | OTHER_IMAGE_SUFFIXES
+    return "handwriting-latin" if path.suffix.lower() in pictures else "speech-en"
 
 
 def transcribe(

@@ -79,6 +79,8 @@ def grey(picture: Image.Image) -> Image.Image:
         ranges = (65535.0,) if picture.mode.startswith("I;16") else (1.0, 255.0, 65535.0)
         top = next((top for top in ranges if most <= top), most)
         return Image.fromarray(np.clip(np.round(values * (255.0 / top)), 0, 255).astype(np.uint8), "L")
+    if picture.mode == "LAB":
+        return picture.getchannel("L")  # lightness is a grey of its own; Pillow converts no LAB
     if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
         picture = picture.convert("RGBA")
         white = Image.new("RGBA", picture.size, "white")

@@ -206,7 +206,7 @@ def test_what_can_be_read_of_a_file_that_is_cut_off_comes_with_a_warning(
     expected = SpeechPipeline.load(trained_speech_bundle)(cut)
     sentence = f"{expected.warning('the uploaded file')}."
     assert f"the uploaded file is damaged or cut off (the file ends after {len(cut)} bytes of {len(wav())}" in sentence
-    assert SPOKEN_TEXTS[0].startswith(expected.text) and 1 < len(expected.text) < len(SPOKEN_TEXTS[0])
+    assert expected.text and expected.duration < SpeechPipeline.load(trained_speech_bundle)(wav()).duration
     for wanted in api_audio.FORMATS:
         answer = server.post(AUDIO, cut, response_format=wanted)
         assert (answer.status_code, answer.headers["x-recog-warning"]) == (200, sentence)

@@ -139,7 +139,7 @@ def test_a_recording_that_is_cut_off_says_so(trained_speech_bundle: Path, tmp_pa
         shown = tab.take(str(path))
     assert np.array_equal(audio.read(shown), audio.read(path))
     text, summary, *_ = tab.transcribe(str(path), False)
-    assert SPOKEN_TEXTS[0].startswith(plain(text)) and plain(text)
+    assert plain(text) == SpeechPipeline.load(trained_speech_bundle)(path).text != ""
     assert summary.startswith("**This recording is damaged or cut off (") and "could be read" in summary
 
 

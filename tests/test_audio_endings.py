@@ -118,7 +118,7 @@ def test_ogg_ends_with_a_whole_page_that_says_so() -> None:
     whole = encode(noisy(4.0, 48000), next(kind for kind in KINDS if kind.name == "opus"))
     last = whole.rindex(b"OggS")
     for cut in (last, last + 20):
-        assert cut_off(io.BytesIO(whole[:cut])) == "its last page has no end mark: it may be cut off"
+        assert cut_off(io.BytesIO(whole[:cut])) == "its last page has no end mark"
     assert cut_off(io.BytesIO(whole[: last + 27])).startswith(f"the file ends after {last + 27} bytes of ")
     assert cut_off(io.BytesIO(whole[:-1])) == f"the file ends after {len(whole) - 1} bytes of {len(whole)}"
     assert cut_off(io.BytesIO(whole)) == cut_off(io.BytesIO(whole + bytes(300))) == ""

@@ -125,7 +125,7 @@ BAD: dict[str, tuple[Callable[[], bytes], str]] = {
     "zeros": (lambda: bytes(3000), "is not a recording|no decodable sound"),
     "header alone": (lambda: wav(tone_wave())[:44], "is not a recording|holds no decodable sound"),
     "half a header": (lambda: wav(tone_wave())[:20], "is not a recording|holds no decodable sound"),
-    "m4a without its index": (lambda: M4A[: len(M4A) // 2], "is not a recording that can be decoded"),
+    "m4a without its index": (lambda: M4A[: len(M4A) // 2], "is cut off and cannot be decoded .the file ends after"),
     "no samples": (lambda: wav(np.zeros(0)), "holds no decodable sound"),
     "video without sound": (lambda: video_alone(10), "holds no sound track"),
     "video without frames": (

@@ -77,6 +77,11 @@ def test_cmyk_jpeg() -> None:
     assert difference(read, CHART) <= 30
 
 
+def test_lightness_is_the_grey_of_a_lab_picture() -> None:
+    lab = Image.merge("LAB", [Image.fromarray(CHART), *(Image.new("L", CHART.shape[::-1], 90) for _ in range(2))])
+    assert difference(image.read(encoded(lab, "tiff")), CHART) == 0
+
+
 @pytest.mark.parametrize("kind", ["png", "tiff"])
 def test_sixteen_bits(kind: str) -> None:
     deep = Image.fromarray(CHART.astype(np.uint16) * 257)

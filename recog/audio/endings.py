@@ -57,7 +57,7 @@ def _ogg(file: BinaryIO, size: int) -> str:
     page = tail[last:] if last >= 0 else b""
     # 27 bytes, of which the last counts the sizes that follow, then as many bytes as these add up to.
     if len(page) < 27 or not page[5] & 4:
-        return "its last page has no end mark: it may be cut off"
+        return "its last page has no end mark"
     sizes = page[27 : 27 + page[26]]
     return _lacking(size - len(page) + 27 + page[26] + sum(sizes), size)
 

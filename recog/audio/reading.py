@@ -104,16 +104,12 @@ class _Opened:
     name: str
     content: str | Path | bytes
 
-    def file(self) -> BinaryIO:
-        """The file itself."""
-        return io.BytesIO(self.content) if isinstance(self.content, bytes) else Path(self.content).open("rb")
-
     def declared_seconds(self) -> float | None:
         """How long the first sound track is by the file's own account; None where it gives none, or a guess."""
         if self.container.format.name in _HEADERLESS:
             return None
         if self.container.format.name == "mp3":
-            with self.file() as file:
+            with _file(self.content) as file:
                 if mp3_tag(file) is None:
                     return None
         track = self.container.streams.audio[0]
@@ -129,7 +125,7 @@ class _Opened:
         exact = self.container.format.name in _EXACT
         if declared is not None and decoded < (declared if exact else 0.95 * declared) - (0.01 if exact else 0.1):
             damage.append(f"it declares {declared:.2f} s, {decoded:.2f} s can be decoded")
-        with self.file() as file:
+        with _file(self.content) as file:
             if missing := cut_off(file):
                 damage.append(missing)
 
@@ -159,7 +155,16 @@ def _opened(source: str | Path | bytes) -> Iterator[_Opened]:
                 raise InputError(f"{name} holds no sound track")
             yield _Opened(container, name, source)
     except (av.error.FFmpegError, ValueError, UnicodeDecodeError) as error:
+        missing = ""
+        with contextlib.suppress(OSError), _file(source) as file:
+            missing = cut_off(file)  # the index of an MP4 stands at its end more often than not
+        if missing:
+            raise InputError(f"{name} is cut off and cannot be decoded ({missing}); fetch or copy it again") from error
         raise InputError(f"{name} is not a recording that can be decoded ({_reason(error)})") from error
+
+
+def _file(content: str | Path | bytes) -> BinaryIO:
+    return io.BytesIO(content) if isinstance(content, bytes) else Path(content).open("rb")
 
 
 def _decode(container: Any, rate_hz: int, damage: list[str], channel: int | None) -> Iterator[Waveform]:
