@@ -1,0 +1,102 @@
+"""Words as they are spoken -> text as people write it: sentences, case, points and commas, numbers in figures.
+
+A tagger (recog.models.tagger) says for every word how it is cased and what follows it; recog.numerals writes numbers.
+One file, restorer.safetensors, in a bundle; its settings are in the file's header.
+"""
+
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from recog.config import build
+from recog.errors import CheckpointError, RecogError
+from recog.marks import AFTER, CAPITAL, LOWER, Marked, ends_sentence, written
+from recog.models.tagger import Tagger, TaggerConfig, together
+from recog.numerals import figures
+
+FILE = "restorer.safetensors"
+# Words that are looked at together, and how many of them on either side are only there to be known about.
+WINDOW, AROUND = 240, 40
+
+
+@dataclass(frozen=True)
+class Written:
+    """A piece of the text, and the spoken words first..last (last not included) that it stands for."""
+
+    text: str
+    first: int
+    last: int
+
+
+class Restorer:
+    """Restores what speech does not tell."""
+
+    def __init__(self, tagger: Tagger) -> None:
+        self.tagger = tagger.eval()
+
+    @torch.inference_mode()
+    def marks(self, words: Sequence[str]) -> list[Marked]:
+        """The likeliest marks of spoken words (lower case); a text begins and ends as sentences do."""
+        found: list[Marked] = []
+        step = WINDOW - 2 * AROUND
+        for start in range(0, len(words), step):
+            first, last = max(0, start - AROUND), min(len(words), start + step + AROUND)
+            rows = [[features(word, self.tagger.config.buckets) for word in words[first:last]]]
+            cases, afters = (scores[0].argmax(dim=1).tolist() for scores in self.tagger(*together(rows)))
+            inner = range(start - first, min(start + step, len(words)) - first)
+            found += [Marked(words[first + place], cases[place], afters[place]) for place in inner]
+        if found and not ends_sentence(found[-1]):
+            found[-1] = Marked(found[-1].word, found[-1].case, AFTER.index("."))
+        for place, one in enumerate(found):
+            if one.case == LOWER and (place == 0 or ends_sentence(found[place - 1])):
+                found[place] = Marked(one.word, CAPITAL, one.after)
+        return found
+
+    def restore(self, words: Sequence[str]) -> list[Written]:
+        """The text of spoken words, piece by piece; a number in figures stands for several words."""
+        marked = self.marks(words)
+        texts, pieces, place = written(marked), [], 0
+        for figure in figures(words):
+            # A comma within a number, or a sentence that ends in it: then it is none.
+            if any(one.after for one in marked[figure.first : figure.last - 1]):
+                continue
+            pieces += [Written(texts[at], at, at + 1) for at in range(place, figure.first)]
+            text = figure.text + AFTER[marked[figure.last - 1].after]
+            pieces.append(Written(text, figure.first, figure.last))
+            place = figure.last
+        return [*pieces, *(Written(texts[at], at, at + 1) for at in range(place, len(words)))]
+
+
+def features(word: str, buckets: int) -> list[int]:
+    """Rows of a word: itself, its beginnings and endings of up to four letters; hashed, so that none is unknown."""
+    parts = {f"={word}", *(f"^{word[:size]}" for size in (1, 3)), *(f"{word[-size:]}$" for size in (2, 3, 4))}
+    return sorted(zlib.crc32(part.encode()) % buckets for part in parts)
+
+
+def save(restorer: Restorer, path: Path) -> None:
+    """Writes the one file, weights in float16, whole or not at all."""
+    half = {name: tensor.half().contiguous() for name, tensor in restorer.tagger.state_dict().items()}
+    partial = path.with_name(path.name + ".partial")
+    save_file(half, partial, metadata={"tagger": json.dumps(asdict(restorer.tagger.config))})
+    partial.chmod(0o644)  # safetensors leaves it to the owner alone
+    partial.replace(path)
+
+
+def load(path: Path) -> Restorer:
+    """Reads it; refuses a damaged file in one sentence."""
+    try:
+        with safe_open(path, "pt") as file:
+            config = build(TaggerConfig, json.loads((file.metadata() or {})["tagger"]), "tagger")
+            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        tagger = Tagger(config)
+        tagger.load_state_dict(weights)
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError, RecogError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{path} is damaged ({reason}); fetch or train it again") from error
+    return Restorer(tagger)
