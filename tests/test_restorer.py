@@ -184,29 +184,9 @@ def test_a_restorer_learns_and_is_kept_in_a_file(tmp_path: Path, capsys: pytest.
     assert measured.marks["sentence"][2] > 0.98
     assert [line.split()[0] for line in measured.table()][1:3] == ["case", "sentence"]
     found = restorer.load(out)
-    said = [
-        "so",
-        "old",
-        "anna",
-        "but",
-        "sees",
-        "bert",
-        "why",
-        "red",
-        "bert",
-        "but",
-        "walks",
-        "old",
-        "so",
-        "anna",
-        "sees",
-        "but",
-        "walks",
-        "twenty",
-        "five",
-    ]
-    assert " ".join(one.text for one in found.restore(said)) == (
-        "So old Anna, but sees Bert. Why red Bert, but walks old? So Anna sees, but walks."
+    said = ["so", "old", "anna", "but", "sees", "bert", "so", "anna", "sees", "but", "walks", "red"]
+    assert (
+        " ".join(one.text for one in found.restore(said)) == "So old Anna, but sees Bert. So Anna sees, but walks red."
     )
     half = out.read_bytes()
     out.write_bytes(half[: len(half) // 2])
