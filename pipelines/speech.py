@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.hearing import WINDOWS, Stretch, hear
-from pipelines.transcript import SpeechTranscript, SpokenWord, turns_of, words_of
+from pipelines.transcript import SpeechTranscript, SpokenWord, rewritten, turns_of, words_of
 from recog import audio, checkpoint
 from recog.activity import loudness
 from recog.audio import SpeechFrontend, Waveform
@@ -41,6 +41,8 @@ class Listening:
     # What tells speech from silence in recordings that are cut: one of recog.voice.DETECTORS.
     voice: str = "auto"
     cutting: Cutting = field(default_factory=Cutting)
+    # Text as people write it, where the bundle can restore it: sentences, case, points, figures. False: words as spoken.
+    written: bool = True
 
     def __post_init__(self) -> None:
         if self.voice not in DETECTORS:
@@ -58,6 +60,7 @@ class SpeechPipeline:
         self.frontend = bundle.frontend
         self.recognizer = Recognizer(bundle, options)
         self.listening = listening or Listening()
+        self.restorer = bundle.restorer if self.listening.written else None
 
     @classmethod
     def load(
@@ -98,6 +101,7 @@ class SpeechPipeline:
             turns,
             tuple(damage),
             all(one.silent for one in heard),
+            "\n".join(one.spoken for one in heard if one.spoken),
         )
 
     def passages(
@@ -123,9 +127,12 @@ class SpeechPipeline:
         for passage in passages:
             words += passage.words
             end, silent = passage.end, silent and passage.silent
-        text = " ".join(word.text for word in words)
+        text, spoken = " ".join(word.text for word in words), ""
+        if self.restorer is not None and words:
+            words, spoken = list(rewritten(words, self.restorer)), text
+            text = " ".join(word.text for word in words)
         calibrated = self.recognizer.calibrated
-        return SpeechTranscript(text, tuple(words), round(end, 3), calibrated, (), tuple(damage), silent)
+        return SpeechTranscript(text, tuple(words), round(end, 3), calibrated, (), tuple(damage), silent, spoken)
 
     def transcript(self, waveform: Waveform) -> SpeechTranscript:
         """A waveform (n,) at the frontend's rate, as `recog.audio.read` gives it -> transcript."""

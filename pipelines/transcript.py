@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from recog.ctc.timing import Timing, place_words
 from recog.recognizer import Recognition
+from recog.restorer import Restorer
 
 # A channel that is silent for so long may have ended its turn.
 TURN_PAUSE_SECONDS = 1.0
@@ -62,6 +63,16 @@ def turns_of(channels: Sequence[Sequence[SpokenWord]]) -> tuple[Turn, ...]:
     )
 
 
+def rewritten(words: Sequence[SpokenWord], restorer: Restorer) -> tuple[SpokenWord, ...]:
+    """Words as people write them; a figure lasts as long as its words, and is as sure as the least sure of them."""
+    pieces = []
+    for piece in restorer.restore([word.text for word in words]):
+        own = words[piece.first : piece.last]
+        sure = min(word.confidence for word in own)
+        pieces.append(SpokenWord(piece.text, own[0].start, own[-1].end, sure))
+    return tuple(pieces)
+
+
 @dataclass(frozen=True)
 class WrittenWord:
     """A word and where it stands: left, top, right, bottom in pixels of the picture as it was given."""
@@ -96,14 +107,16 @@ class SpeechTranscript:
     damage: tuple[str, ...] = ()
     # Whether no sample rises above digital silence.
     silent: bool = False
+    # The words as they were recognised, where text and words are written as people write; else empty.
+    spoken: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values: `text`, `words` (text, start, end, confidence), `duration`, `calibrated`; `turns` and `damage`
-        if there are.
+        """Plain values: `text`, `words` (text, start, end, confidence), `duration`, `calibrated`; `turns`, `damage` and
+        `spoken` if there are.
         """
         plain = asdict(self)
         del plain["silent"]
-        for name in ("turns", "damage"):
+        for name in ("turns", "damage", "spoken"):
             if not plain[name]:
                 del plain[name]
         return plain

@@ -4,6 +4,7 @@
     bundle.json           format version, network shape, frontend, alphabet, text rule, provenance
     card.md               for people: data, licences, figures
     words.lm, characters.lm, decoder.json      the language side, if any (recog.language)
+    restorer.safetensors  case, points and figures for speech, if any (recog.restorer)
 
 Nothing is pickled. A bundle is written beside its place and moved there whole.
 """
@@ -20,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from recog import language as languages
-from recog import text
+from recog import restorer, text
 from recog.alphabet import Alphabet
 from recog.audio import SpeechFrontend
 from recog.config import build
@@ -29,6 +30,7 @@ from recog.frontend import Frontend
 from recog.image import HandwritingFrontend
 from recog.language import Language
 from recog.models.network import Network, NetworkConfig
+from recog.restorer import Restorer
 
 FORMAT = 1
 # The bundles that come with the project.
@@ -50,6 +52,8 @@ class Bundle:
     provenance: dict[str, Any] = field(default_factory=dict)
     # Language models and decoder weights, where it has any.
     language: Language | None = None
+    # Speech: what makes written text of spoken words.
+    restorer: Restorer | None = None
 
     @property
     def kind(self) -> str:
@@ -91,6 +95,8 @@ def save(bundle: Bundle, folder: str | Path, card: str = "") -> None:
         (fresh / "bundle.json").write_text(json.dumps(described, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         if bundle.language:
             languages.save(fresh, bundle.language)
+        if bundle.restorer:
+            restorer.save(bundle.restorer, fresh / restorer.FILE)
         (fresh / "card.md").write_text(card or f"# {bundle.name}\n", encoding="utf-8")
         fresh.chmod(0o755)
         _replace(folder, fresh)
@@ -140,7 +146,8 @@ def load(name_or_path: str | Path) -> Bundle:
         network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in weights.items()})
         network.eval()
         name, text_rule, provenance = described["name"], described["text_rule"], described["provenance"]
-        return Bundle(name, network, frontend, alphabet, text_rule, provenance, languages.load(folder))
+        written = restorer.load(folder / restorer.FILE) if (folder / restorer.FILE).is_file() else None
+        return Bundle(name, network, frontend, alphabet, text_rule, provenance, languages.load(folder), written)
     except CheckpointError:
         raise
     except (

@@ -1,16 +1,22 @@
 """Marks against texts taken apart by hand, numbers against a table, and a restorer that learns a made-up language."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
+from conftest import spell_wave
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines import SpeechPipeline
+from pipelines.cli import main
 from pipelines.restoring import RestoringConfig, train
-from recog import restorer, text
+from pipelines.transcript import SpokenWord, rewritten
+from recog import checkpoint, restorer, text
 from recog.errors import CheckpointError, ConfigError
 from recog.marks import AFTER, CAPITAL, LOWER, UPPER, Marked, take_apart, written
 from recog.models.tagger import Tagger, TaggerConfig, together
@@ -195,3 +201,36 @@ def test_a_restorer_learns_and_is_kept_in_a_file(tmp_path: Path, capsys: pytest.
     (tmp_path / "short.txt").write_text("Too little.\n")
     assert train_restorer.main([str(tmp_path / "short.txt"), "--out", str(out)]) == 1
     assert "give more text" in capsys.readouterr().err
+
+
+def test_a_bundle_writes_what_it_hears_as_people_do(
+    tmp_path: Path, spoken_file: Path, trained_speech_bundle: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(3)
+    bundle = replace(
+        checkpoint.load(trained_speech_bundle), restorer=Restorer(Tagger(TaggerConfig(buckets=64, width=8, hidden=6)))
+    )
+    checkpoint.save(bundle, tmp_path / "bundle")
+    plain = SpeechPipeline.load(trained_speech_bundle)(spoken_file)
+    found = SpeechPipeline.load(tmp_path / "bundle")(spoken_file)
+    assert (plain.text, plain.spoken) == ("dab c", "")
+    assert "spoken" not in plain.as_json()
+    assert found.spoken == found.as_json()["spoken"] == "dab c"
+    assert found.text != "dab c"
+    assert found.text.translate({ord(mark): None for mark in ",.?!;:"}).lower() == "dab c"
+    assert [(word.start, word.end) for word in found.words] == [(word.start, word.end) for word in plain.words]
+    assert main(["transcribe", str(spoken_file), "--bundle", str(tmp_path / "bundle"), "--spoken"]) == 0
+    assert capsys.readouterr().out.strip() == "dab c"
+
+
+@pytest.fixture
+def spoken_file(tmp_path: Path) -> Path:
+    soundfile.write(tmp_path / "said.wav", spell_wave("dab c"), 8000)
+    return tmp_path / "said.wav"
+
+
+def test_a_figure_lasts_as_long_as_its_words() -> None:
+    said = [SpokenWord(word, at, at + 0.5, 0.9 - at / 10) for at, word in enumerate(["twenty", "five", "men"])]
+    found = rewritten(said, Fixed([Marked("twenty"), Marked("five", LOWER, COMMA), Marked("men")]))
+    assert [(one.text, one.start, one.end) for one in found] == [("25,", 0, 1.5), ("men", 2, 2.5)]
+    assert found[0].confidence == pytest.approx(0.8)

@@ -34,6 +34,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="FOLDER", help="write NAME.txt, NAME.srt ... there (default: stdout)"
     )
     parser.add_argument("--force", action="store_true", help="with --out: do again what is there, and overwrite it")
+    parser.add_argument("--spoken", action="store_true", help="words as they are spoken: no case, points or figures")
     parser.add_argument("--channels", action="store_true", help="each channel alone, one speaker a microphone: turns")
     parser.add_argument(
         "--voice",
@@ -113,7 +114,10 @@ def _transcriber(arguments: argparse.Namespace) -> "Callable[[Sequence[Path]], I
     from pipelines.speech import Listening
     from pipelines.transcription import transcribe
 
-    options, listening = decoding(arguments), Listening(arguments.channels, arguments.voice)
+    options, listening = (
+        decoding(arguments),
+        Listening(arguments.channels, arguments.voice, written=not arguments.spoken),
+    )
 
     def work(paths: "Sequence[Path]") -> "Iterator[Outcome]":
         with Bars(len(paths)) as bars:
