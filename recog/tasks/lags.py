@@ -1,25 +1,12 @@
 """Long time lags: a first symbol decides a last one, with as many steps between as wanted.
 
-Hochreiter & Schmidhuber 1997, experiments 2a (no noise), 2c (random distractors) and 3 (noise and signal on one line).
+Hochreiter & Schmidhuber 1997, experiments 2c (with and without random distractors) and 3 (noise and signal on one line).
 """
 
 import numpy as np
 
 from recog.errors import ConfigError
 from recog.tasks.sequences import Sequences, blank
-
-
-def noise_free(lag: int) -> Sequences:
-    """Experiment 2a: the two sequences y a1 ... a(p-1) y and x a1 ... a(p-1) x, p = `lag`; each next symbol is asked.
-
-    Inputs (2, p, p + 1) and targets the same, one-hot: a1 ... a(p-1), x, y. All but the last step of each row can be
-    learnt without memory.
-    """
-    _check(lag)
-    symbols = np.eye(lag + 1, dtype=np.float32)
-    rows = np.array([[first, *range(lag - 1), first] for first in (lag - 1, lag)])
-    lengths = np.full(2, lag, dtype=np.int64)
-    return Sequences(symbols[rows[:, :-1]], symbols[rows[:, 1:]], np.ones((2, lag), np.float32), lengths)
 
 
 def distracted(rng: np.random.Generator, count: int, lag: int, distractors: int) -> Sequences:

@@ -53,7 +53,10 @@ def finish(
     for claim in claims:
         print(f"{'holds' if claim.holds else 'FAILS'}: {claim.text}")
     if options.json:
-        report = {"rows": [asdict(row) for row in rows], "claims": [asdict(claim) for claim in claims]}
+        report = {
+            "rows": [asdict(row) for row in rows],
+            "claims": [{"text": claim.text, "holds": bool(claim.holds)} for claim in claims],
+        }
         partial = options.json.with_name(options.json.name + ".partial")
         partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         partial.replace(options.json)

@@ -31,6 +31,8 @@ class Contestant:
     """A network, how it begins and how it is taught."""
 
     name: str
+    # Its name in the plot's legend.
+    short: str
     paper: str
     shape: Shape
     recipe: Recipe
@@ -39,20 +41,27 @@ class Contestant:
 
 
 CONTESTANTS = (
-    Contestant("LSTM, forget gate, 12 cells, Adam", "-", Shape(7, 12, 7), FALLING, {}),
+    Contestant("LSTM, forget gate, 12 cells, Adam", "LSTM", "-", Shape(7, 12, 7), FALLING, {}),
     Contestant(
-        "LSTM 1997, 12 cells in blocks of 2, Adam", "-", Shape(7, 12, 7, block=2, forget=0, half=1), FALLING, {}
+        "LSTM 1997, 12 cells in blocks of 2, Adam",
+        "1997, Adam",
+        "-",
+        Shape(7, 12, 7, block=2, forget=0, half=1),
+        FALLING,
+        {},
     ),
     Contestant(
         "LSTM 1997, 3 blocks of 2, truncated gradient, SGD",
+        "1997, SGD",
         "97 to 100 %, 8,440 to 39,740 (1997)",
         Shape(7, 6, 7, block=2, forget=0, half=1, truncated=1),
         Recipe("squared", rate=2.5, most=60_000, check=400, optimiser="sgd", clip=0),
         {"spread": 0.2, "output_bias": -1.0},
     ),
-    Contestant("Elman, 20 units, full gradient, Adam", "-", Shape(7, 20, 7, plain=1), FALLING, {}),
+    Contestant("Elman, 20 units, full gradient, Adam", "Elman", "-", Shape(7, 20, 7, plain=1), FALLING, {}),
     Contestant(
         "Elman, 20 units, gradient of one step, Adam",
+        "Elman, one step",
         "0 % after 200,000 (1997)",
         Shape(7, 20, 7, plain=1, truncated=1),
         FALLING,
@@ -117,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             continue
         took[contestant.name], minutes = strings(contestant, seeds)
         rows.append(report.Row(contestant.name, contestant.paper, report.solved(took[contestant.name]), seeds, minutes))
-        lines.append(report.shares(contestant.name, took[contestant.name], FALLING.most, colour))
+        lines.append(report.shares(contestant.short, took[contestant.name], FALLING.most, colour))
     best = [one for one in took[CONTESTANTS[0].name] if one is not None]
     elman = [one for one in took[CONTESTANTS[-1].name] if one is not None]
     claims = [

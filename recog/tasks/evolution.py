@@ -1,0 +1,170 @@
+"""Evolution of recurrent networks with optimal linear outputs: training without gradients (Evolino).
+
+Schmidhuber, Wierstra & Gomez 2005: what is inside the network is evolved, cell by cell in subpopulations of their own
+(Gomez & Miikkulainen 1999); what its outputs mean is computed in one step, by the pseudo-inverse.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recog.compile import compiled
+from recog.errors import ConfigError
+from recog.tasks import network
+from recog.tasks.network import Doubles, Shape, Trace
+
+
+@dataclass(frozen=True)
+class Series:
+    """A line of numbers to be foretold, and which of its steps are for what."""
+
+    values: Doubles
+    # Steps read before answers count; steps the readout is fitted to; steps foretold to choose a network.
+    settle: int
+    fit: int
+    choose: int
+
+
+@dataclass(frozen=True)
+class Evolution:
+    """How to look for a network."""
+
+    cells: int
+    # Chromosomes of each cell, networks tried a generation, generations.
+    population: int = 40
+    trials: int = 120
+    generations: int = 60
+    # Spread of the first weights; scale of the Cauchy noise of a mutation; share of weights that mutate.
+    spread: float = 0.1
+    noise: float = 0.02
+    share: float = 0.2
+    # Generations without progress after which all cells begin anew around the best (burst mutation).
+    patience: int = 15
+
+
+@dataclass(frozen=True)
+class Evolved:
+    """The best network, and the least error, as `chosen_error` has it, after each generation."""
+
+    weights: Doubles
+    errors: tuple[float, ...]
+
+
+def shape_of(cells: int) -> Shape:
+    """One number in, one out, LSTM cells with forget gates between."""
+    return Shape(1, cells, 1)
+
+
+@compiled
+def foretell(shape: Shape, weights: Doubles, walk: Trace, at: int, one: Trace, values: Doubles) -> None:
+    """Fills `values` with what the network says when it reads its own answers, from step `at` of its walk onwards."""
+    x = np.zeros((1, 1), dtype=np.float32)
+    for j in range(shape.hidden):
+        one.output[0, j], one.memory[0, j] = walk.output[at, j], walk.memory[at, j]
+    value = walk.answers[at - 1, 0]
+    for t in range(len(values)):
+        values[t] = value
+        x[0, 0] = value
+        network.forward(shape, weights, x, 1, one)
+        value = one.answers[0, 0]
+        for j in range(shape.hidden):
+            one.output[0, j], one.memory[0, j] = one.output[1, j], one.memory[1, j]
+
+
+class Foreteller:
+    """A network over a series: fitted, then left to itself."""
+
+    def __init__(self, series: Series, shape: Shape) -> None:
+        if series.settle + series.fit + series.choose > len(series.values):
+            raise ConfigError(f"a series of {len(series.values)} values is shorter than the steps asked of it")
+        self.series, self.shape = series, shape
+        self.x = series.values.astype(np.float32)[:, None]
+        self.walk, self.one = network.trace(shape, len(series.values)), network.trace(shape, 1)
+
+    def fit(self, weights: Doubles, ridge: float = 1e-12) -> None:
+        """Sets the weights of the answer to those that foretell the fitting steps best (pseudo-inverse, hardly regularised)."""
+        settle, fit = self.series.settle, self.series.fit
+        network.forward(self.shape, weights, self.x, settle + fit, self.walk)
+        states = np.ones((fit, self.shape.hidden + 1))
+        states[:, :-1] = self.walk.output[settle + 1 : settle + fit + 1]
+        wanted = self.series.values[settle + 1 : settle + fit + 1]
+        weights[-(self.shape.hidden + 1) :] = np.linalg.solve(
+            states.T @ states + ridge * fit * np.eye(states.shape[1]), states.T @ wanted
+        )
+
+    def error(self, weights: Doubles, at: int, steps: int) -> float:
+        """Mean squared error over `steps` foretold from step `at`, the series having been read up to there."""
+        network.forward(self.shape, weights, self.x, at, self.walk)
+        told: NDArray[np.float64] = np.zeros(steps)
+        foretell(self.shape, weights, self.walk, at, self.one, told)
+        error = float(np.mean((told - self.series.values[at : at + steps]) ** 2))
+        return error if np.isfinite(error) else float("inf")
+
+    def chosen_error(self, weights: Doubles) -> float:
+        """Fits, and gives the error over the steps that choose: the geometric mean of two mean squared ones.
+
+        One is of each step from the true ones before it, the other of the network left to itself. The second is what is
+        wanted; but a network that is a little wrong soon errs as much as one that is quite wrong, and only the first
+        tells the better of two bad ones.
+        """
+        self.fit(weights)
+        start, steps = self.series.settle + self.series.fit, self.series.choose
+        alone = self.error(weights, start, steps)
+        network.forward(self.shape, weights, self.x, start + steps, self.walk)
+        told, true = self.walk.answers[start : start + steps - 1, 0], self.series.values[start + 1 : start + steps]
+        return float(np.sqrt(np.mean((told - true) ** 2) * alone))
+
+
+def evolve(series: Series, evolution: Evolution, seed: int) -> Evolved:
+    """Looks for the network that foretells best, cell by cell."""
+    rng, shape = np.random.default_rng(seed), shape_of(evolution.cells)
+    foreteller = Foreteller(series, shape)
+    # (cells, population, genes): a cell's genes are all weights into its three gates and itself.
+    genes = 4 * (shape.features + shape.hidden + 1)
+    pools = rng.normal(0, evolution.spread, size=(evolution.cells, evolution.population, genes))
+    best, best_error, since = np.empty(0), float("inf"), 0
+    best_genes = pools[:, 0].copy()
+    errors = []
+    for _ in range(evolution.generations):
+        fitness = np.full((evolution.cells, evolution.population), np.inf)
+        since += 1
+        for trial in range(evolution.trials):
+            # Every chromosome is tried, as often as all others, beside others drawn at random.
+            if trial % evolution.population == 0:
+                teams = np.stack([rng.permutation(evolution.population) for _ in range(evolution.cells)])
+            team = teams[:, trial % evolution.population]
+            cells = np.arange(evolution.cells)
+            weights = assemble(pools[cells, team], shape)
+            error = foreteller.chosen_error(weights)
+            fitness[cells, team] = np.minimum(fitness[cells, team], error)
+            if error < best_error:
+                best, best_error, best_genes, since = weights, error, pools[cells, team].copy(), 0
+        errors.append(best_error)
+        if since > evolution.patience:
+            pools = best_genes[:, None] + evolution.noise * rng.standard_cauchy(pools.shape)
+            since = 0
+        else:
+            breed(pools, fitness, evolution, rng)
+    return Evolved(best, tuple(errors))
+
+
+def assemble(chromosomes: Doubles, shape: Shape) -> Doubles:
+    """(cells, genes) -> the weights of the network; those of its answer are zero."""
+    weights = np.zeros(sum(network.parts_of(shape)))
+    rows = network.rows_of(shape)
+    into = weights[: (shape.features + shape.hidden + 1) * rows].reshape(-1, 4, shape.hidden)
+    into[:] = chromosomes.reshape(shape.hidden, -1, 4).transpose(1, 2, 0)
+    return weights
+
+
+def breed(pools: Doubles, fitness: Doubles, evolution: Evolution, rng: np.random.Generator) -> None:
+    """The worse half of each cell's chromosomes gives way to mutated mixtures of pairs from the best quarter."""
+    count = evolution.population
+    for pool, errors in zip(pools, fitness, strict=True):
+        pool[:] = pool[np.argsort(errors)]
+        parents = rng.integers(count // 4, size=(count - count // 2, 2))
+        mixed = rng.random((len(parents), pool.shape[1])) < 0.5
+        children = np.where(mixed, pool[parents[:, 0]], pool[parents[:, 1]])
+        mutated = rng.random(children.shape) < evolution.share
+        pool[count // 2 :] = children + mutated * evolution.noise * rng.standard_cauchy(children.shape)
