@@ -10,6 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 DESK, PHONE = {"width": 1180, "height": 800}, {"width": 390, "height": 844}
+# What stands on the page when a picture or recording has been read, looked into, or measured.
+DONE, SEEN = "Marked words are unsure.", "The likeliest symbol of every frame"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -24,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Takes the three pictures."""
+    """Takes the pictures."""
     arguments = parser().parse_args(argv)
     from playwright.sync_api import Browser, sync_playwright
 
@@ -35,13 +37,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     page = Page(Once(lambda: speech.load(arguments.speech)), Once(lambda: handwriting.load(arguments.handwriting)))
     address = page.launch()
 
-    def photograph(browser: Browser, name: str, tab: str, example: str, size: dict[str, int], scheme: str) -> None:
+    def photograph(
+        browser: Browser, name: str, tab: str, example: str, size: dict[str, int], scheme: str, done: str = DONE
+    ) -> None:
         context = browser.new_context(viewport=size, color_scheme=scheme)
         window = context.new_page()
         window.goto(address)
         window.get_by_role("tab", name=tab).click()
         window.get_by_role("button", name=example).click()
-        window.get_by_text("Marked words are unsure.").filter(visible=True).first.wait_for(timeout=120_000)
+        window.get_by_text(done).filter(visible=True).first.wait_for(timeout=120_000)
         window.wait_for_timeout(1500)  # pictures and waveform fade in
         save(window.screenshot(full_page=True), arguments.out / f"{name}.png")
         context.close()
@@ -53,6 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         photograph(browser, "speech", "Speech", "Try an example", DESK, "light")
         photograph(browser, "handwriting", "Handwriting", "Try a French page", DESK, "light")
+        photograph(browser, "look", "Look inside", "Look into a recording", DESK, "light", SEEN)
+        photograph(browser, "look-dark", "Look inside", "Look into an English line", DESK, "dark", SEEN)
         photograph(browser, "phone-dark", "Handwriting", "Try a French line", PHONE, "dark")
     page.close()
     return 0

@@ -1,5 +1,6 @@
 # ruff: noqa: E402 - without a browser this file is skipped before the imports that need it
 import gc
+import re
 import shutil
 import warnings
 from collections.abc import Iterator
@@ -134,3 +135,39 @@ def test_the_example_is_one_key_away(tab: "playwright.Page") -> None:
     expect(tab.get_by_role("button", name="Try an example")).to_be_focused()
     tab.keyboard.press("Enter")
     expect(tab.get_by_text("s of sound")).to_contain_text("6.2 s of sound, read in")
+
+
+def test_a_recording_is_looked_into(tab: "playwright.Page", tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "spelt.wav", spell_wave(SPOKEN_TEXTS[1], TINY_SPEECH.rate_hz), TINY_SPEECH.rate_hz)
+    tab.get_by_role("tab", name="Look inside").click()
+    upload(tab, tmp_path / "spelt.wav")
+    expect(tab.get_by_role("tabpanel").get_by_text("spelt")).to_be_visible()
+    tab.get_by_role("button", name="Look inside", exact=True).click()
+    lattice = tab.get_by_role("region", name="Lattice")
+    expect(lattice.get_by_role("img")).to_be_visible()
+    # A path of four letters and a space, which is drawn over cells that tell their figures.
+    assert lattice.locator("circle").count() >= len(SPOKEN_TEXTS[1])
+    expect(lattice.locator("rect title").first).to_have_text(re.compile(r"^blank [0-9.]+% at [0-9.]+$"))
+    ways = tab.get_by_role("grid", name="Three ways of reading")
+    expect(ways.get_by_role("row").nth(1)).to_contain_text(f"Likeliest symbol of every frame{SPOKEN_TEXTS[1]}")
+    expect(ways.get_by_role("row").nth(2)).to_contain_text(f"Search, letters alone{SPOKEN_TEXTS[1]}")
+    words = tab.get_by_role("grid", name="Words, and what else may stand in their place")
+    expect(words.get_by_role("gridcell").first).to_have_text("dab")
+    with tab.expect_download() as saving:
+        tab.get_by_role("button", name="Save picture (SVG)").click()
+    assert saving.value.suggested_filename == "spelt.svg"
+    assert Path(saving.value.path()).read_text(encoding="utf-8").startswith("<svg ")
+
+
+def test_a_line_is_looked_into_and_a_missing_one_refused(tab: "playwright.Page", tmp_path: Path) -> None:
+    draw_line(WRITTEN_TEXTS[4]).save(tmp_path / "line.png")
+    tab.get_by_role("tab", name="Look inside").click()
+    upload(tab, tmp_path / "line.png")
+    expect(tab.get_by_role("tabpanel").get_by_text("line.png").or_(tab.get_by_text("line", exact=True))).to_be_visible()
+    tab.get_by_role("button", name="Look inside", exact=True).click()
+    expect(tab.get_by_role("region", name="Lattice").get_by_role("img")).to_be_visible()
+    expect(tab.get_by_role("grid", name="Three ways of reading").get_by_text(WRITTEN_TEXTS[4]).first).to_be_visible()
+    tab.get_by_label("Line of a page").fill("3")
+    tab.get_by_role("button", name="Look inside", exact=True).click()
+    expect(tab.get_by_test_id("toast-body")).to_contain_text("there is no line 3 on this picture: it shows 1")
+    expect(tab.get_by_text("The picture will appear here.")).to_be_visible()

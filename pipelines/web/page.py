@@ -9,6 +9,7 @@ from pipelines.handwriting import HandwritingPipeline
 from pipelines.speech import SpeechPipeline
 from pipelines.web.handwriting import HandwritingTab
 from pipelines.web.limits import Limits
+from pipelines.web.look import LookTab
 from pipelines.web.once import Once
 from pipelines.web.speech import SpeechTab
 
@@ -26,6 +27,12 @@ CSS = """
 .transcript p.hint { color: var(--body-text-color-subdued); }
 .transcript mark { background: rgba(234, 88, 12, 0.16); color: inherit; border-bottom: 2px dotted #ea580c; }
 .picture .image-frame { padding-top: 30px; box-sizing: border-box; }
+.lattice { overflow-x: auto; padding: 12px 16px; color: var(--body-text-color);
+  background: var(--block-background-fill);
+  border: var(--block-border-width) solid var(--block-border-color); border-radius: var(--block-radius); }
+.lattice svg { max-width: none; display: block; }
+.lattice image { image-rendering: pixelated; }
+.frames { font-family: var(--font-mono); overflow-wrap: anywhere; margin: 4px 0; }
 .words { --font-mono: var(--font); font-variant-numeric: tabular-nums; }
 /* A refusal has its own box; the word "Error" over the parts of the page would only hide them. */
 [data-testid="status-tracker"]:has(.error) { display: none; }
@@ -68,6 +75,8 @@ class Page:
                 SpeechTab(self.blocks, speech, self.limits)
             with gr.Tab("Handwriting"):
                 HandwritingTab(self.blocks, handwriting, self.limits)
+            with gr.Tab("Look inside"):
+                LookTab(speech, handwriting, self.limits)
 
     def launch(
         self,

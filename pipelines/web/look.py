@@ -1,0 +1,187 @@
+"""The tab to look inside: what the network sees and thinks likely in every frame, and which texts were weighed how."""
+
+import html
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from pipelines import lattice
+from pipelines.handwriting import HandwritingPipeline
+from pipelines.insight import LONGEST_SECONDS, Insight, Observer
+from pipelines.speech import SpeechPipeline
+from pipelines.web import handwriting, speech
+from pipelines.web.limits import Limits, refusal, told
+from pipelines.web.once import Once
+from pipelines.web.result import cache, percent
+
+EXAMPLES = {"a recording": speech.EXAMPLE, "an English line": handwriting.EXAMPLES["an English line"]}
+PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
+WAYS = {
+    "greedy": "Likeliest symbol of every frame",
+    "beam": "Search, letters alone",
+    "language": "Search with the language model",
+}
+EMPTY = '<p class="hint">The picture will appear here.</p>'
+EXPLANATION = f"""
+The network cuts its input, the sound or the line of writing, into short **frames** and says for each how likely every
+symbol of its alphabet is: the blue cells. In most frames it says **blank**, the grey row: *nothing new here*. A text is
+read off a path through the frames: repeats are merged, then blanks are dropped, so `·hh·e·ll·l·oo` reads `hello`. The
+orange line is the path of the text that was taken.
+
+Many paths spell the same text, and many texts are possible. The **three readings** differ in what they weigh:
+
+- *Likeliest symbol of every frame* takes the darkest cell of every column.
+- *Search, letters alone* adds up all paths that spell the same text, and takes the text with the largest sum.
+- *Search with the language model* also asks how usual the words or letters are in the language.
+
+**Scores** are natural logarithms: all are below or near 0, the higher the better, and a difference of 1 makes a text 2.7
+times as likely. *Letters* is what the network says; *Language* what the language model says, the price of unknown words
+included; *Length* is a reward for every word, because a language model alone prefers few words. The three readings are
+measured with the same yardstick, so that you see why the last one won.
+
+**In the place of a word** other likely texts may have another one: its share is that of all likely texts.
+Of a recording {LONGEST_SECONDS:g} seconds are looked at, of a page one line.
+"""
+
+
+class LookTab:
+    """Draws the tab inside a Blocks context; its methods are what happens on the page."""
+
+    def __init__(
+        self, speech_pipeline: Once[SpeechPipeline], handwriting_pipeline: Once[HandwritingPipeline], limits: Limits
+    ) -> None:
+        self.limits = limits
+        self.observers = {"speech": _observer(speech_pipeline), "handwriting": _observer(handwriting_pipeline)}
+        with gr.Row(equal_height=False):
+            with gr.Column(min_width=300):
+                file = gr.File(
+                    label="Recording or picture", file_types=[*speech.FILE_TYPES, "image"], height=150, type="filepath"
+                )
+                gr.Markdown(
+                    f"Up to {limits.megabytes} MB, {limits.minutes:g} minutes or {limits.megapixels:g} megapixels; of a "
+                    f"recording {LONGEST_SECONDS:g} seconds are looked at, of a page one line.",
+                    elem_classes="hint",
+                )
+            with gr.Column(min_width=300):
+                with gr.Row():
+                    second = gr.Number(label="From second of a recording", value=0, minimum=0, min_width=130)
+                    line = gr.Number(label="Line of a page", value=1, minimum=1, precision=0, min_width=130)
+                go = gr.Button("Look inside", variant="primary")
+                with gr.Row():
+                    examples = [
+                        (gr.Button(f"Look into {name}", size="sm", min_width=90), path)
+                        for name, path in EXAMPLES.items()
+                    ]
+                with gr.Accordion("What is to be seen here?", open=False):
+                    gr.Markdown(EXPLANATION)
+        picture = gr.HTML(region(EMPTY), padding=False)
+        summary = gr.HTML()
+        ways = gr.Dataframe(
+            label="Three ways of reading, and what their scores are made of",
+            headers=["Reading", "Text", "Letters", "Language", "Length", "Hot phrases", "Together"],
+            interactive=False,
+            wrap=True,
+            buttons=[],
+            elem_classes="words",
+        )
+        words = gr.Dataframe(
+            label="Words, and what else may stand in their place",
+            headers=["Word", "From", "To", "Sure", "Of the likely texts have"],
+            interactive=False,
+            wrap=True,
+            max_height=360,
+            buttons=[],
+            elem_classes="words",
+        )
+        with gr.Row():
+            as_svg = gr.DownloadButton("Save picture (SVG)", size="sm", min_width=90, interactive=False)
+            as_json = gr.DownloadButton("Save figures (JSON)", size="sm", min_width=90, interactive=False)
+        outputs = [picture, summary, ways, words, as_svg, as_json]
+        quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+        run: dict[str, Any] = {"outputs": outputs, "show_progress_on": [picture], "api_visibility": "private"}
+        go.click(self.look, [file, second, line], **run).failure(self.empty, None, outputs, **quiet)
+        for button, path in examples:
+            seen = button.click(lambda path=path: self.look(str(path), 0, 1), None, **run)
+            seen.failure(self.empty, None, outputs, **quiet)
+
+    def empty(self) -> list[Any]:
+        """What is shown after a refusal."""
+        off = [gr.DownloadButton(value=None, interactive=False) for _ in range(2)]
+        return [region(EMPTY), "", [], [], *off]
+
+    def look(self, file: str | None, second: float | None, line: int | None) -> list[Any]:
+        """A file and the place to look at -> picture, summary, rows of readings, rows of words, two files to keep."""
+        if file is None:
+            raise refusal("There is no recording or picture yet; choose one, or look into an example")
+        path = Path(file)
+        with told(path):
+            if path.suffix.lower() in PICTURES:
+                self.limits.picture(path)
+                seen = self.observers["handwriting"]()(path, max(0, int(line or 1) - 1))
+            else:
+                seen = self.observers["speech"]()(path, second or 0.0)
+        svg = lattice.draw(seen)
+        files = Path(tempfile.mkdtemp(dir=cache()))
+        drawn, figures = files / f"{path.stem}.svg", files / f"{path.stem}.json"
+        drawn.write_text(svg + "\n", encoding="utf-8")
+        figures.write_text(json.dumps(seen.as_json(), ensure_ascii=False) + "\n", encoding="utf-8")
+        return [
+            region(svg),
+            summarise(seen),
+            rows_of_ways(seen),
+            rows_of_words(seen),
+            gr.DownloadButton(value=str(drawn), interactive=True),
+            gr.DownloadButton(value=str(figures), interactive=True),
+        ]
+
+
+def _observer(pipeline: Once[Any]) -> Once[Observer]:
+    """Made when the tab is first used: its decoders take memory that the other tabs do not need."""
+    return Once(lambda: Observer(pipeline().recognizer.bundle, pipeline().recognizer.options))
+
+
+def region(inside: str) -> str:
+    """The frame of the picture, which scrolls sideways; reached by the tabulator key."""
+    return f'<div class="lattice" role="region" aria-label="Lattice" aria-live="polite" tabindex="0">{inside}</div>'
+
+
+def summarise(seen: Insight) -> str:
+    """What the frames say one by one, below the picture."""
+    reading = seen.reading
+    size = f"{1000 * seen.step:g} ms" if seen.kind == "speech" else f"{seen.step:g} columns"
+    return (
+        f'<p class="hint">{len(reading.log_probs)} frames of {size}, {percent(reading.blank_share)} of them blank. The '
+        f'likeliest symbol of every frame, blank as a dot:</p><p class="frames">{html.escape(reading.frame_symbols)}</p>'
+    )
+
+
+def rows_of_ways(seen: Insight) -> list[list[str]]:
+    """One row a way of reading; where letters and phones decided together on other texts, there are no figures."""
+    rows = []
+    for way in seen.reading.ways:
+        parts = way.parts
+        figures = (
+            ["not weighed"] * 5
+            if parts is None
+            else [f"{one:.2f}" for one in (parts.acoustic, parts.language, parts.length, parts.boost, way.score or 0.0)]
+        )
+        rows.append([WAYS[way.name], way.text, *figures])
+    return rows
+
+
+def rows_of_words(seen: Insight) -> list[list[str]]:
+    """One row a word of the last reading."""
+    digits = 2 if seen.kind == "speech" else 0
+    return [
+        [
+            word.text,
+            f"{seen.place(word.first):.{digits}f}",
+            f"{seen.place(word.last):.{digits}f}",
+            percent(word.confidence),
+            ", ".join(f"{other.text or '(nothing)'} {percent(other.share)}" for other in word.alternatives),
+        ]
+        for word in seen.reading.words
+    ]
