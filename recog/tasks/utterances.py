@@ -108,7 +108,7 @@ def from_timit(rows: Sequence[Row], form: SpeechFrontend) -> list[Utterance]:
         said: list[int] = []
         for entry in entries(beside[0]):
             first, last, name = entry.text.split()
-            start, stop = (math.ceil(int(at) / TIMIT_RATE_HZ / form.hop_seconds) for at in (first, last))
+            start, stop = (math.ceil(int(at) / (TIMIT_RATE_HZ * form.hop_seconds)) for at in (first, last))
             if folded := phones.fold(name.lower(), 39):
                 labels[start:stop] = number = names.index(folded) + 1
                 if not (said and folded == "sil" and said[-1] == number):

@@ -63,7 +63,7 @@ class Texts:
         return sum(len(line) + 1 for line in self.held_out)
 
 
-def made_up(seed: int, count: int = 2000) -> Texts:
+def made_up(seed: int, count: int = 1600) -> Texts:
     """Lines of a letter, BETWEEN random syllables, and the first letter's mate."""
     random = np.random.default_rng(seed)
     lines = []
@@ -213,7 +213,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def compare(arguments: argparse.Namespace) -> int:
     """All models on one text."""
     texts = made_up(1) if arguments.quick else read(arguments)
-    hidden, epochs = (32, 5) if arguments.quick else (arguments.hidden, arguments.epochs)
+    hidden, epochs = (32, 4) if arguments.quick else (arguments.hidden, arguments.epochs)
     print(
         f"{len(texts.learnt)} lines learnt ({sum(map(len, texts.learnt)):,} characters of {len(texts.symbols)} kinds), "
         f"{len(texts.held_out)} foretold ({texts.foretold:,} characters), {texts.strange} left out for a strange one\n"
@@ -256,7 +256,7 @@ def compare(arguments: argparse.Namespace) -> int:
         )
     lines = [plot.Line(arguments.cell, tuple(curve), report.COLOURS[0], marked=True) for curve in curves[:1]]
     furthest = curves[0][-1][0]
-    for order, colour in zip((3, 4, best_order), report.COLOURS[1:], strict=False):
+    for order, colour in zip(sorted({3, best_order}), report.COLOURS[1:], strict=False):
         level = bits(grams[order])
         lines.append(plot.Line(f"{order}-gram", ((0.0, level), (furthest, level)), colour))
     panels = [plot.Panel("bits a held-out character", tuple(lines))]

@@ -1,0 +1,270 @@
+"""Every cell of the LSTM family in one and the same small recogniser, for speech and for handwriting.
+
+python scripts/experiments/family.py --speech TRAIN DEV --handwriting TRAIN DEV --out FOLDER [--cells lstm,gru]
+    [--rows 400] [--dev-rows 100] [--longest 500] [--epochs 8] [--seeds 1] [--set network.hidden=64] [--json FILE]
+    [--plot FILE.png] [--quick]
+
+The recogniser is that of the presets toy-speech and toy-handwriting with `network.cell` changed and nothing else. CER is
+greedy, on dev rows that had no part in choosing the best epoch. An epoch's time is the median training step on one
+batch times the epoch's batches: processor seconds, or seconds of the clock on a GPU; memory is what one step keeps for its
+backward pass. The quick form whistles and draws its own samples.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import torch
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from benchmark_cells import kept_megabytes
+
+from pipelines import training
+from pipelines.commands.train import PRESETS
+from pipelines.training import Training
+from recog import checkpoint, manifest, plot
+from recog.alphabet import Alphabet
+from recog.corpora import scribble, tones
+from recog.ctc.loss import ctc_loss
+from recog.data import Samples, examples, length
+from recog.errors import InputError, RecogError
+from recog.frontend import pad
+from recog.manifest import Row
+from recog.models.cells import family
+from recog.models.network import Network
+from recog.tasks import report
+from recog.text import rule
+from recog.trainer import scores_of
+
+KINDS = ("speech", "handwriting")
+# A run that is watched, not tuned: no averages of bundles, nothing written that nobody reads.
+PLAIN = ("fit.keep_best=1", 'fit.tensorboard="no"', "fit.log_every=1000", "fit.save_minutes=1000")
+# What the quick form's recognisers are made of: small enough to learn four letters in a second.
+QUICK = (
+    *PLAIN,
+    *("network.channels=[8]", "network.strides_features=[4]", "network.projection=32", "network.hidden=32"),
+    *("network.layers=1", "network.rates=[1]", "network.dropout=0.0", "fit.peak_rate=3e-2", "fit.warmup_steps=10"),
+    *("fit.average=0.9", "fit.epochs=1", "data.short_first=false", "data.weights.toy=11.0"),
+)
+QUICK_KIND = {
+    "speech": (
+        *("frontend.rate_hz=8000", "frontend.mel_bands=20", "frontend.high_hz=3900.0", "frontend.hop_seconds=0.02"),
+        *("network.strides_time=[1]", "data.batch_frames=250"),
+    ),
+    "handwriting": (
+        *("network.strides_time=[4]", "frontend.height_px=24", "data.batch_frames=300", "fit.peak_rate=1e-2"),
+        *(f"augment.{change}=0.0" for change in ("slant", "rotation", "stretch", "elastic", "stroke", "blur", "noise")),
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Rows to train on, to choose the best epoch by, and to measure."""
+
+    train: list[Row]
+    tune: list[Row]
+    report: list[Row]
+
+
+@dataclass(frozen=True)
+class Taught:
+    """One training and its figures."""
+
+    cer: float
+    cer_interval: tuple[float, float]
+    parameters: int
+    updates: int
+    # Wall time of the run, scoring included.
+    minutes: float
+
+
+def settings(kind: str, overrides: Sequence[str]) -> Training:
+    """The toy preset of a kind with overrides."""
+    return training.settings(PRESETS / f"toy-{kind}.toml", overrides)
+
+
+def corpus(chosen: Training, train: Path, dev: Path, rows: int, dev_rows: int, longest: int) -> Corpus:
+    """Evenly spaced rows of at most `longest` frames; dev rows by their part, or every other one where they have none.
+
+    Refuses manifests that leave no row.
+    """
+
+    def some(found: Sequence[Row], count: int) -> list[Row]:
+        known = rule(chosen.text_rule)
+        fit = [row for row in found if known(row.text) and length(row, chosen.frontend) <= longest]
+        if not fit:
+            raise InputError(f"no row of {train} or {dev} has text and at most {longest} frames; raise --longest")
+        return [fit[place * len(fit) // count] for place in range(min(count, len(fit)))] if count < len(fit) else fit
+
+    held_out = manifest.read(dev)
+    parts = {part: [row for row in held_out if row.fields.get("part") == part] for part in ("tune", "report")}
+    if not all(parts.values()):
+        parts = {"tune": held_out[::2], "report": held_out[1::2]}
+    return Corpus(
+        some(manifest.read(train), rows),
+        some(parts["tune"], max(1, dev_rows // 2)),
+        some(parts["report"], dev_rows),
+    )
+
+
+def toy_corpus(kind: str, folder: Path, count: int, seed: int = 1) -> Corpus:
+    """Texts of two to four of four letters, whistled by steady voices or drawn: what a small network learns in a second."""
+    random = np.random.default_rng(seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for number in range(count + 24):
+        text = "".join(random.choice(list("adnt"), random.integers(2, 5)))
+        row: dict[str, object] = {"text": text, "source": "toy"}
+        if kind == "speech":
+            voice = tones.Voice(random.uniform(0.95, 1.05), random.uniform(0.07, 0.1), 0.3)
+            samples = tones.whistle(text, voice, random)
+            row |= {"audio": f"{number}.wav", "duration": len(samples) / tones.RATE_HZ}
+            soundfile.write(folder / f"{number}.wav", samples, tones.RATE_HZ)
+        else:
+            row["image"] = f"{number}.png"
+            scribble.draw_line(text, random).save(folder / f"{number}.png")
+        rows.append(row)
+    manifest.write(folder / "rows.jsonl", rows)
+    read = manifest.read(folder / "rows.jsonl")
+    return Corpus(read[:count], read[count : count + 8], read[count + 8 :])
+
+
+def teach(chosen: Training, rows: Corpus, folder: Path) -> Taught:
+    """Trains in `folder` and measures on the report rows; a run that is done there with the same settings is not done again."""
+    done, what = folder / "taught.json", json.dumps([asdict(chosen), len(rows.train)])
+    if done.is_file() and (kept := json.loads(done.read_text(encoding="utf-8")))["what"] == what:
+        return Taught(**{**kept["taught"], "cer_interval": tuple(kept["taught"]["cer_interval"])})
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, some in (("train", rows.train), ("dev", rows.tune)):
+        manifest.write(folder / f"{name}.jsonl", [{**row.fields, row.media: str(row.path.resolve())} for row in some])
+    fitted = training.train(chosen, folder / "train.jsonl", folder / "dev.jsonl", folder)
+    scores = scores_of(checkpoint.load(folder / "best"), rows.report)
+    parameters = sum(one.numel() for one in fitted.bundle.network.parameters())
+    taught = Taught(scores.characters.rate, scores.cer_interval, parameters, fitted.updates, fitted.minutes)
+    partial = done.with_name("taught.partial")
+    partial.write_text(json.dumps({"what": what, "taught": asdict(taught)}), encoding="utf-8")
+    partial.replace(done)
+    return taught
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What training takes, of one network on one corpus."""
+
+    epoch_seconds: float
+    # Kept for the backward pass of one step.
+    megabytes: float
+
+
+def cost(chosen: Training, rows: Corpus, rounds: int) -> Cost:
+    """Median of some training steps on a batch of middling size, on a GPU where there is one."""
+    spell = rule(chosen.text_rule)
+    alphabet = Alphabet.from_texts(spell(row.text) for row in rows.train)
+    samples = Samples(rows.train, alphabet, chosen.frontend, chosen.text_rule, None, chosen.data)
+    batches = samples.epoch(1, 1, chosen.data)
+    batch = list(examples(samples, sorted(batches, key=len)[len(batches) // 2], 1, 1))
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = Network(chosen.network, chosen.frontend.features, len(alphabet)).to(device).train()
+    padded = pad([one.features for one in batch])
+    x, lengths = padded.x.to(device), padded.lengths.to(device)
+    targets, names = [one.target for one in batch], [one.id for one in batch]
+
+    def step() -> float:
+        began = time.perf_counter() if x.is_cuda else time.process_time()
+        output = network(x, lengths)
+        ctc_loss(output.log_probs, output.lengths, targets, names).sum().backward()
+        if x.is_cuda:
+            torch.cuda.synchronize()
+        return (time.perf_counter() if x.is_cuda else time.process_time()) - began
+
+    megabytes = kept_megabytes(network, x, lengths)
+    step()
+    return Cost(statistics.median(step() for _ in range(rounds)) * len(batches), megabytes)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints the table and the claims; 1 where a quick claim fails or a corpus cannot be used."""
+    options = report.parser(__doc__, seeds=1)
+    for kind in KINDS:
+        options.add_argument(f"--{kind}", nargs=2, type=Path, metavar=("TRAIN", "DEV"), help=f"manifests of {kind}")
+    options.add_argument("--out", type=Path, help="folder of the runs; those done are not done again")
+    options.add_argument("--cells", help="names with commas between (default: the whole family)")
+    options.add_argument("--rows", type=int, default=400, help="rows to train on, evenly spaced (default 400)")
+    options.add_argument("--dev-rows", type=int, default=100, help="rows to measure on (default 100)")
+    options.add_argument(
+        "--longest", type=int, default=500, help="most frames of a row, 10 ms or columns (default 500)"
+    )
+    options.add_argument("--epochs", type=int, default=8, help="passes over the rows (default 8)")
+    options.add_argument("--set", action="append", default=[], dest="overrides", help="setting of all runs")
+    arguments = options.parse_args(argv)
+    if not arguments.quick and not (arguments.out and (arguments.speech or arguments.handwriting)):
+        options.error("give --out and --speech or --handwriting with two manifests, or --quick")
+    try:
+        if arguments.quick:
+            with tempfile.TemporaryDirectory() as folder:
+                return compare(arguments, Path(folder))
+        return compare(arguments, arguments.out)
+    except RecogError as error:
+        print(f"family: {error}", file=sys.stderr)
+        return 1
+
+
+def compare(arguments: argparse.Namespace, out: Path) -> int:
+    """Every cell on every corpus."""
+    cells = (arguments.cells or ("lstm,peephole" if arguments.quick else ",".join(family))).split(",")
+    rows, marks, rates = [], [], {}
+    for kind, colour in zip(KINDS, report.COLOURS, strict=False):
+        given = getattr(arguments, kind)
+        if not arguments.quick and not given:
+            continue
+        shared = (*QUICK, *QUICK_KIND[kind]) if arguments.quick else (*PLAIN, f"fit.epochs={arguments.epochs}")
+        chosen = settings(kind, [*shared, *arguments.overrides])
+        if arguments.quick:
+            some = toy_corpus(kind, out / f"toy-{kind}", 80)
+        else:
+            some = corpus(chosen, *given, arguments.rows, arguments.dev_rows, arguments.longest)
+        # The quick form reads with one cell only: three runs are enough for a few seconds.
+        for cell in cells[:1] if arguments.quick and kind == "handwriting" else cells:
+            with_cell = replace(chosen, network=replace(chosen.network, cell=cell))
+            taught = [
+                teach(replace(with_cell, fit=replace(chosen.fit, seed=seed)), some, out / f"{kind}-{cell}-{seed}")
+                for seed in range(1, 1 + (1 if arguments.quick else arguments.seeds))
+            ]
+            rates[kind, cell] = statistics.mean(one.cer for one in taught)
+            rows.append(described(kind, cell, taught, cost(with_cell, some, 2 if arguments.quick else 5)))
+        dots = [(float(n), 100 * rates[kind, cell]) for n, cell in enumerate(cells, 1) if (kind, cell) in rates]
+        marks += [plot.Line("" if n else kind, (dot,), colour) for n, dot in enumerate(dots)]
+    claims = [
+        report.Claim(f"{kind}: a {cell} recogniser reads what it has never seen (CER below 50 %)", found < 0.5)
+        for (kind, cell), found in rates.items()
+    ]
+    panels = [plot.Panel("CER, %", tuple(marks), low=0.0)]
+    return report.finish(arguments, rows, claims, panels, ", ".join(f"{n}: {cell}" for n, cell in enumerate(cells, 1)))
+
+
+def described(kind: str, cell: str, taught: Sequence[Taught], costs: Cost) -> report.Row:
+    """A row of the table."""
+    low, high = taught[0].cer_interval
+    cer = f"CER {100 * statistics.mean(one.cer for one in taught):.1f} %"
+    if len(taught) > 1:
+        low, high = min(one.cer for one in taught), max(one.cer for one in taught)
+    ours = (
+        f"{cer} ({100 * low:.1f} to {100 * high:.1f}), {taught[0].parameters:,} parameters, "
+        f"{costs.epoch_seconds:.1f} s an epoch, {costs.megabytes:.1f} MB kept a step"
+    )
+    return report.Row(f"{kind}: {cell}", "-", ours, len(taught), sum(one.minutes for one in taught))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
