@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 DESK, PHONE = {"width": 1180, "height": 800}, {"width": 390, "height": 844}
 # What stands on the page when a picture or recording has been read, looked into, or measured.
-DONE, SEEN = "Marked words are unsure.", "The likeliest symbol of every frame"
+DONE, SEEN, COUNTED = "Marked words are unsure.", "The likeliest symbol of every frame", "3 lines counted under"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         photograph(browser, "handwriting", "Handwriting", "Try a French page", DESK, "light")
         photograph(browser, "look", "Look inside", "Look into a recording", DESK, "light", SEEN)
         photograph(browser, "look-dark", "Look inside", "Look into an English line", DESK, "dark", SEEN)
+        photograph(browser, "measure", "Measure", "Try two texts", DESK, "light", COUNTED)
         photograph(browser, "phone-dark", "Handwriting", "Try a French line", PHONE, "dark")
     page.close()
     return 0

@@ -171,3 +171,38 @@ def test_a_line_is_looked_into_and_a_missing_one_refused(tab: "playwright.Page",
     tab.get_by_role("button", name="Look inside", exact=True).click()
     expect(tab.get_by_test_id("toast-body")).to_contain_text("there is no line 3 on this picture: it shows 1")
     expect(tab.get_by_text("The picture will appear here.")).to_be_visible()
+
+
+def test_two_texts_are_measured(tab: "playwright.Page") -> None:
+    tab.get_by_role("tab", name="Measure").click()
+    tab.get_by_label("Or: what is right").fill("the cat sat\non a mat")
+    tab.get_by_label("And what was read").fill("the cut sat down\non mat")
+    tab.get_by_role("button", name="Measure", exact=True).click()
+    lines = tab.get_by_role("region", name="Lines")
+    # Errors are told by signs and strokes, not by colour alone.
+    expect(lines.get_by_text("line 1")).to_be_visible()
+    worst, other = lines.locator("p:not(.hint)").all_inner_texts()
+    assert worst == "line 1 WER 66.7 %, CER 54.5 %\nthe cat→cut sat +down"
+    assert other == "line 2 WER 33.3 %, CER 25.0 %\non −a mat"
+    expect(lines.locator("p:not(.hint) del").first).to_have_css("text-decoration-line", "line-through")
+    rates = tab.get_by_role("grid", name="Errors").get_by_role("row")
+    expect(rates.nth(1)).to_contain_text("Words (WER)50.0 %")
+    expect(tab.get_by_role("grid", name="Words read as others").get_by_role("row").nth(1)).to_contain_text("down")
+    with tab.expect_download() as saving:
+        tab.get_by_role("button", name="Save lines (CSV)").click()
+    assert saving.value.suggested_filename == "lines.csv"
+    saved = Path(saving.value.path()).read_text(encoding="utf-8-sig").splitlines()
+    assert saved[1].startswith("line 1,the cat sat,the cut sat down,0.66667,0.54545,1,0,1,3,6,11")
+
+
+def test_files_with_their_texts_are_read_and_measured(tab: "playwright.Page", tmp_path: Path) -> None:
+    draw_line(WRITTEN_TEXTS[4]).save(tmp_path / "line.png")
+    (tmp_path / "line.gt.txt").write_text("add 2", encoding="utf-8")
+    (tmp_path / "alone.txt").write_text("what is this", encoding="utf-8")
+    tab.get_by_role("tab", name="Measure").click()
+    files = [tmp_path / name for name in ("line.png", "line.gt.txt", "alone.txt")]
+    tab.get_by_role("tabpanel").locator("input[type=file]").set_input_files(files)
+    expect(tab.get_by_role("tabpanel").get_by_text("alone")).to_be_visible()
+    tab.get_by_role("button", name="Measure", exact=True).click()
+    expect(tab.get_by_role("region", name="Lines")).to_contain_text("add 2→1")
+    expect(tab.get_by_text("Left out: alone.txt, which belongs to no file.")).to_be_visible()

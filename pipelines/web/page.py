@@ -10,6 +10,7 @@ from pipelines.speech import SpeechPipeline
 from pipelines.web.handwriting import HandwritingTab
 from pipelines.web.limits import Limits
 from pipelines.web.look import LookTab
+from pipelines.web.measure import MeasureTab
 from pipelines.web.once import Once
 from pipelines.web.speech import SpeechTab
 
@@ -33,6 +34,16 @@ CSS = """
 .lattice svg { max-width: none; display: block; }
 .lattice image { image-rendering: pixelated; }
 .frames { font-family: var(--font-mono); overflow-wrap: anywhere; margin: 4px 0; }
+.compared { max-height: 30rem; overflow: auto; padding: 12px 16px; line-height: 1.7; color: var(--body-text-color);
+  background: var(--block-background-fill);
+  border: var(--block-border-width) solid var(--block-border-color); border-radius: var(--block-radius); }
+.compared p { margin: 0 0 0.6rem; overflow-wrap: anywhere; }
+.edit { padding: 0 3px; border-radius: 3px; color: var(--body-text-color); }
+.edit del { text-decoration: line-through; }
+.edit ins { text-decoration: underline; text-underline-offset: 3px; }
+.edit.swap { background: rgba(234, 88, 12, 0.22); }
+.edit.gone { background: rgba(220, 38, 38, 0.22); }
+.edit.more { background: rgba(37, 99, 235, 0.22); }
 .words { --font-mono: var(--font); font-variant-numeric: tabular-nums; }
 /* A refusal has its own box; the word "Error" over the parts of the page would only hide them. */
 [data-testid="status-tracker"]:has(.error) { display: none; }
@@ -77,6 +88,8 @@ class Page:
                 HandwritingTab(self.blocks, handwriting, self.limits)
             with gr.Tab("Look inside"):
                 LookTab(speech, handwriting, self.limits)
+            with gr.Tab("Measure"):
+                MeasureTab(speech, handwriting, self.limits)
 
     def launch(
         self,
