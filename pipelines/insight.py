@@ -4,7 +4,6 @@ frame, which texts it weighed and how. To teach and to debug.
 
 import math
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -276,15 +275,15 @@ def _stretch(source: str | Path | bytes, rate_hz: int, at: float) -> Waveform:
     """The seconds from `at` on; what comes after them is not read."""
     first, wanted, passed = round(at * rate_hz), round(LONGEST_SECONDS * rate_hz), 0
     kept: list[Waveform] = []
-    with closing(audio.stream(source, rate_hz)) as blocks:
-        for block in blocks:
+    for block in audio.stream(source, rate_hz):
+        if passed + block.size > first:  # earlier blocks are let go, however many there are
             kept.append(block[max(0, first - passed) :])
-            passed += block.size
-            if passed >= first + wanted:
-                break
-    stretch = np.concatenate(kept)[:wanted]
-    if at < 0 or not stretch.size:
+        passed += block.size
+        if passed >= first + wanted:
+            break
+    if at < 0 or not kept:
         raise InputError(f"there is nothing at second {at:g}: the recording ends at {passed / rate_hz:.2f} s")
+    stretch: Waveform = np.concatenate(kept)[:wanted]
     return stretch
 
 
