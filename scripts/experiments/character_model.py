@@ -40,7 +40,7 @@ ONE_IN = 10
 SYLLABLES = tuple(consonant + vowel for consonant in "klmnst" for vowel in "aiu")
 # First letter of a line -> its last.
 MATES = {"b": "d", "d": "g", "g": "h", "h": "b"}
-BETWEEN = 4
+BETWEEN = 3
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Texts:
         return sum(len(line) + 1 for line in self.held_out)
 
 
-def made_up(seed: int, count: int = 1600) -> Texts:
+def made_up(seed: int, count: int = 1800) -> Texts:
     """Lines of a letter, BETWEEN random syllables, and the first letter's mate."""
     random = np.random.default_rng(seed)
     lines = []
@@ -213,7 +213,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def compare(arguments: argparse.Namespace) -> int:
     """All models on one text."""
     texts = made_up(1) if arguments.quick else read(arguments)
-    hidden, epochs = (32, 4) if arguments.quick else (arguments.hidden, arguments.epochs)
+    hidden, epochs = (32, 5) if arguments.quick else (arguments.hidden, arguments.epochs)
     print(
         f"{len(texts.learnt)} lines learnt ({sum(map(len, texts.learnt)):,} characters of {len(texts.symbols)} kinds), "
         f"{len(texts.held_out)} foretold ({texts.foretold:,} characters), {texts.strange} left out for a strange one\n"
