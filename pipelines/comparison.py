@@ -2,11 +2,14 @@
 
 import csv
 import io
+import itertools
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 import jiwer
+import numpy as np
 
 from recog import metrics, text
 from recog.errors import InputError
@@ -15,6 +18,8 @@ from recog.metrics import Counts
 
 # Longer lines are refused: aligning takes memory with the square of the length.
 LONGEST_LINE = 20_000
+# Words across each other are chosen by likeness where there are at most so many pairs.
+MOST_CHOICES = 2_500
 # What an edit is, as jiwer names it.
 EQUAL, SUBSTITUTED, LEFT_OUT, ADDED = "equal", "substitute", "delete", "insert"
 
@@ -89,7 +94,7 @@ def compare(pairs: Sequence[Pair], text_rule: str) -> Comparison:
             raise InputError(
                 f"{pair.row.id} has {longest} characters; at most {LONGEST_LINE} can be aligned, so cut it into lines"
             )
-        edits = align(reference.split(), hypothesis.split())
+        edits = alike(align(reference.split(), hypothesis.split()))
         if reference:
             _count(words, edits)
             _count(characters, align(reference, hypothesis))
@@ -123,6 +128,45 @@ def align(reference: Sequence[str], hypothesis: Sequence[str]) -> tuple[Edit, ..
             one, other = said[place : place + 1], read[place : place + 1]
             edits.append(Edit(chunk.type, one[0] if one else "", other[0] if other else ""))
     return tuple(edits)
+
+
+def alike(edits: Sequence[Edit]) -> tuple[Edit, ...]:
+    """The same alignment of words with, of all that need as few edits, the words that are most alike across each other.
+
+    "a cat" against "a cut too": cat is read as cut and too is added, not cut added and cat read as too.
+    """
+    found: list[Edit] = []
+    for equal, group in itertools.groupby(edits, lambda edit: edit.kind == EQUAL):
+        stretch = list(group)
+        said = [edit.reference for edit in stretch if edit.reference]
+        read = [edit.hypothesis for edit in stretch if edit.hypothesis]
+        # With as many on both sides there is nothing to choose; in a stretch without end nothing is alike.
+        same = equal or len(said) == len(read) or not said or not read or len(said) * len(read) > MOST_CHOICES
+        found += stretch if same else _paired(said, read)
+    return tuple(found)
+
+
+def _paired(said: Sequence[str], read: Sequence[str]) -> list[Edit]:
+    """Each word of the shorter side across one of the longer, in order, so that they are alike in sum."""
+    swapped = len(said) > len(read)
+    short, long = (read, said) if swapped else (said, read)
+    loose = len(long) - len(short)
+    # best[i][skipped]: the likeness of the first i short words when so many long ones before them stand alone.
+    best = np.full((len(short) + 1, loose + 1), -np.inf)
+    best[0], skips = 0.0, np.zeros((len(short) + 1, loose + 1), int)
+    for i, word in enumerate(short, 1):
+        for skipped in range(loose + 1):
+            likeness = SequenceMatcher(None, word, long[i - 1 + skipped], autojunk=False).ratio()
+            before = int(best[i - 1, : skipped + 1].argmax())
+            best[i, skipped], skips[i, skipped] = best[i - 1, before] + likeness, before
+    partner, skipped = {}, int(best[-1].argmax())
+    for i in range(len(short), 0, -1):
+        partner[i - 1 + skipped] = short[i - 1]
+        skipped = int(skips[i, skipped])
+    pairs = [(partner.get(place, ""), word) for place, word in enumerate(long)]
+    if swapped:
+        pairs = [(word, other) for other, word in pairs]
+    return [Edit(SUBSTITUTED if one and other else LEFT_OUT if one else ADDED, one, other) for one, other in pairs]
 
 
 def _count(counter: Counter[tuple[str, str]], edits: Iterable[Edit]) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections import Counter
 
 import oracles
 import pytest
@@ -40,6 +41,31 @@ def test_edits_stand_where_they_are() -> None:
     assert comparison.align(["a", "b"], []) == (Edit("delete", "a", ""), Edit("delete", "b", ""))
     assert comparison.align([], ["a"]) == (Edit("insert", "", "a"),)
     assert comparison.align("ab", "b") == (Edit("delete", "a", ""), Edit("equal", "b", "b"))
+
+
+@settings(deadline=None, max_examples=60)
+@given(UNITS, UNITS)
+def test_likeness_chooses_among_the_fewest_edits(reference: list[str], hypothesis: list[str]) -> None:
+    before = comparison.align(reference, hypothesis)
+    after = comparison.alike(before)
+    assert [edit.reference for edit in after if edit.reference] == reference
+    assert [edit.hypothesis for edit in after if edit.hypothesis] == hypothesis
+    assert Counter(edit.kind for edit in after) == Counter(edit.kind for edit in before)
+
+
+@pytest.mark.parametrize(
+    ("reference", "hypothesis", "expected"),
+    [
+        ("a cat", "a cut too", "a cat>cut >too"),
+        ("a cat", "a two cut", "a >two cat>cut"),
+        ("the house over there now", "hows there now", "the> house>hows over> there now"),
+        ("x alpha y beta z", "alfa betta", "x> alpha>alfa y> beta>betta z>"),
+    ],
+)
+def test_words_stand_across_those_they_are_like(reference: str, hypothesis: str, expected: str) -> None:
+    edits = comparison.alike(comparison.align(reference.split(), hypothesis.split()))
+    told = [edit.reference if edit.kind == "equal" else f"{edit.reference}>{edit.hypothesis}" for edit in edits]
+    assert " ".join(told) == expected
 
 
 def compared(references: str, hypotheses: str, rule: str = "strict") -> comparison.Comparison:

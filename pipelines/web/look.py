@@ -166,7 +166,10 @@ def rows_of_ways(seen: Insight) -> list[list[str]]:
         figures = (
             ["not weighed"] * 5
             if parts is None
-            else [f"{one:.2f}" for one in (parts.acoustic, parts.language, parts.length, parts.boost, way.score or 0.0)]
+            else [
+                f"{round(one, 2) + 0.0:.2f}"
+                for one in (parts.acoustic, parts.language, parts.length, parts.boost, way.score or 0.0)
+            ]
         )
         rows.append([WAYS[way.name], way.text, *figures])
     return rows
