@@ -1,5 +1,7 @@
 """Other people's CTC decoders behind one form, so that they can be measured against ours on the same posteriors.
 
+Every decoder is asked for its best text and nothing else.
+
 None of them is needed by recog; each is measured where it is installed:
 
     pip install flashlight-text fast-ctc-decode
@@ -122,7 +124,7 @@ def _recog(task: Task, setting: Setting) -> Decode:
     words = task.word_model if setting.kind.startswith("word") else None
     characters = task.character_model if setting.kind == "char" else None
     decoder = Decoder(task.symbols, DecoderOptions(**values), words, characters)
-    return lambda matrix: decoder.decode(matrix)[0].text
+    return decoder.text
 
 
 def _fast_ctc_decode(task: Task, setting: Setting) -> Decode:
@@ -155,7 +157,15 @@ def _flashlight(task: Task, setting: Setting) -> Decode:
             *common, weight, task.options.beta, -np.inf, 0.0, False, peer.CriterionType.CTC
         )
         decoder = peer.LexiconDecoder(options, trie, scorer, space, 0, len(known), [], False)
-        return lambda matrix: " ".join(known[word] for word in _best(decoder, matrix).words if word >= 0)
+        # Its words end with a space; without one after the last it would not say that word unless it looks very far.
+        end = np.full((1, len(task.symbols) + 1), -30.0, np.float32)
+        end[0, space] = 0.0
+
+        def decode_words(matrix: NDArray[np.float32]) -> str:
+            best = _best(decoder, np.concatenate([matrix, end]))
+            return " ".join(known[word] for word in best.words if word >= 0)
+
+        return decode_words
     scorer, weight = peer.ZeroLM(), 0.0
     if setting.kind == "char":
         model = _required(task.character_model)

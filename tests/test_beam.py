@@ -166,6 +166,13 @@ def test_the_width_drops_what_is_far_behind(width: float) -> None:
     assert len(scores) < 500
 
 
+def test_what_single_precision_cannot_hold_still_counts() -> None:
+    # exp(-200) is 0 in single precision; the labellings () and (1,) have one path each.
+    search = BeamSearch(2, 4, -math.inf)
+    search.feed(np.array([[0.0, -200.0]], np.float32))
+    assert [(item.labels, item.score) for item in search.best(4)] == [((), 0.0), ((1,), pytest.approx(-200.0))]
+
+
 def test_no_frames_spell_nothing() -> None:
     found = beam_search(np.zeros((0, 3), np.float32), 4)
     assert (found.labels, found.spans, found.score) == ((), (), 0.0)

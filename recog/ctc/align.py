@@ -25,19 +25,39 @@ def align(log_probs: NDArray[np.float32], labels: Sequence[int]) -> tuple[Span, 
     """
     if not labels:
         return ()
-    if required_frames(labels) > len(log_probs):
+    numbers = np.array(labels, np.int64)
+    if len(numbers) + np.count_nonzero(numbers[1:] == numbers[:-1]) > len(log_probs):
         raise InputError(f"{len(labels)} labels do not fit into {len(log_probs)} frames")
     states = np.full(2 * len(labels) + 1, BLANK)
-    states[1::2] = labels
+    states[1::2] = numbers
     path = np.zeros(len(log_probs), np.int64)
-    if not best_path(np.ascontiguousarray(log_probs, np.float32), states, path):
+    log_probs = np.ascontiguousarray(log_probs, np.float32)
+    if not best_path(log_probs, states, path):
         raise InputError(f"every alignment of these {len(labels)} labels has probability 0")
-    starts = np.searchsorted(path, np.arange(1, len(states), 2)).tolist()
-    ends = np.searchsorted(path, np.arange(1, len(states), 2), side="right").tolist()
-    on_path = np.exp(log_probs[np.arange(len(path)), states[path]])
-    # Blanks between two labels' frames take no part: reduceat's odd segments are thrown away.
-    highest = np.maximum.reduceat(np.append(on_path, 0.0), np.ravel(np.column_stack([starts, ends])))[::2].tolist()
-    return tuple(Span(*found) for found in zip(starts, ends, highest, strict=True))
+    edges, highest = np.zeros((2, len(labels)), np.int64), np.zeros(len(labels), np.float32)
+    extents(log_probs, states, path, edges, highest)
+    return tuple(map(Span, edges[0].tolist(), edges[1].tolist(), np.exp(highest).tolist()))
+
+
+@compiled
+def extents(
+    log_probs: NDArray[np.float32],
+    states: NDArray[np.int64],
+    path: NDArray[np.int64],
+    edges: NDArray[np.int64],
+    highest: NDArray[np.float32],
+) -> None:
+    """Fills each label's first frame and the one after its last (2, U), and its highest log-probability there (U,)."""
+    last = BLANK
+    for step in range(path.shape[0]):
+        state = path[step]
+        if state & 1:
+            label, found = state >> 1, log_probs[step, states[state]]
+            if state != last:
+                edges[0, label], highest[label] = step, found
+            edges[1, label] = step + 1
+            highest[label] = max(highest[label], found)
+        last = state
 
 
 @compiled

@@ -3,6 +3,7 @@
 decoder = Decoder(alphabet.symbols, DecoderOptions(beam=100), word_lm=recog.lm.binary.load("english.lm"))
 best = decoder.decode(log_probs)[0]             # Hypothesis: labels, spans, words, score, parts
 many = decoder.decode_many(matrices)            # over threads, same results
+text = decoder.text(log_probs)                  # only the best text, in less time
 stream = decoder.stream()                       # frames in chunks of any size, same results
 """
 
@@ -11,6 +12,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,17 +20,27 @@ from numpy.typing import NDArray
 from recog.ctc import fusion, search
 from recog.ctc.hypothesis import Hypothesis, probabilities
 from recog.ctc.knowledge import gather
-from recog.ctc.nbest import best_paths
+from recog.ctc.nbest import best_path, best_paths
 from recog.ctc.options import DecoderOptions
 from recog.ctc.questions import Memory, new_memory
 from recog.ctc.reading import Reader, end_texts
 from recog.ctc.search import Limits, Search
-from recog.errors import ConfigError
+from recog.errors import ConfigError, InputError
 from recog.lm.lexicon import Lexicon
 from recog.lm.ngram import NgramModel
 
 # Paths looked at for each distinct text wanted: several paths may spell the same.
 _LOOKS = 8
+# Arrays for more prefixes than this (5 MB) are not kept for the next decoding.
+_MOST_KEPT = 1 << 16
+
+
+class Room(NamedTuple):
+    """What one decoding works in."""
+
+    search: Search
+    # None where no model is asked.
+    memory: Memory | None
 
 
 class Decoder:
@@ -61,7 +73,7 @@ class Decoder:
             space if known else -1,
         )
         self.reader = Reader(self.symbols, space, self.options, self.knowledge)
-        self._memories: SimpleQueue[Memory] = SimpleQueue()
+        self._rooms: SimpleQueue[Room] = SimpleQueue()
 
     def decode(self, log_probs: NDArray[np.float32]) -> list[Hypothesis]:
         """(T, S) natural-log probabilities -> the `n_best` hypotheses, best first; fewer where there are fewer.
@@ -80,22 +92,36 @@ class Decoder:
         with ThreadPoolExecutor(threads) as pool:
             return list(pool.map(self.decode, matrices))
 
+    def text(self, log_probs: NDArray[np.float32]) -> str:
+        """The text of the best hypothesis of `decode`, without what else there is to know of it, in less time."""
+        stream = self.stream()
+        stream.feed(log_probs)
+        return stream.finish_text()
+
     def stream(self) -> "Stream":
         """A decoding that takes its frames in chunks."""
         return Stream(self)
 
-    def lend(self) -> Memory:
-        """Room for a stream to remember what the models answer."""
+    def lend(self) -> Room:
+        """Room for a stream to work in."""
         try:
-            return self._memories.get_nowait()
+            return self._rooms.get_nowait()
         except Empty:
-            assert self.knowledge is not None  # else nothing is asked
-            return new_memory(self.options.beam, len(self.symbols) + 1, self.knowledge.fusion)
+            pass
+        knowledge, symbols = self.knowledge, len(self.symbols) + 1
+        if knowledge is None:
+            return Room(search.new_search(self.options.beam, symbols), None)
+        memory = new_memory(self.options.beam, symbols, knowledge.fusion)
+        return Room(search.new_search(self.options.beam, symbols, knowledge.fusion.kinds.most), memory)
 
-    def take_back(self, memory: Memory) -> None:
-        """Keeps a stream's memory for the next one: the answers still hold, its table of entries does not."""
-        memory.table_frames.fill(-1)
-        self._memories.put(memory)
+    def take_back(self, room: Room) -> None:
+        """Keeps a stream's room for the next one: what models answered still holds, the prefixes are forgotten."""
+        if len(room.search.nodes) > _MOST_KEPT:
+            return
+        search.renew(room.search)
+        if room.memory is not None:
+            room.memory.table_frames.fill(-1)
+        self._rooms.put(room)
 
 
 class Stream:
@@ -104,53 +130,59 @@ class Stream:
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
         self._chunks: list[NDArray[np.float32]] = []
-        knowledge = decoder.knowledge
-        self._search: Search = search.new_search(
-            decoder.options.beam, len(decoder.symbols) + 1, knowledge.fusion.kinds.most if knowledge is not None else 0
-        )
-        self._memory = decoder.lend() if knowledge is not None else None
-        if knowledge is not None:
-            root = self._search.nodes[0]
-            root[search.STATE], root[search.CHARACTERS] = (
-                knowledge.fusion.words.begin,
-                knowledge.fusion.characters.begin,
-            )
+        self._lent: Room | None = decoder.lend()
+        if decoder.knowledge is not None:
+            fusion_, root = decoder.knowledge.fusion, self._lent.search.nodes[0]
+            root[search.STATE], root[search.CHARACTERS] = fusion_.words.begin, fusion_.characters.begin
             root[search.LABEL] = decoder.limits.space
 
     def feed(self, log_probs: NDArray[np.float32]) -> None:
         """Takes the next (T, S) natural-log probabilities; T may be 0."""
-        log_probs = np.asarray(log_probs)
+        room, log_probs = self._room(), np.asarray(log_probs)
         frames = probabilities(log_probs, len(self._decoder.symbols) + 1)
         self._chunks.append(log_probs)
         limits, knowledge, done = self._decoder.limits, self._decoder.knowledge, 0
         while True:
-            if knowledge is None or self._memory is None:
-                done = search.advance_plain(self._search, limits, frames, done)
+            if knowledge is None or room.memory is None:
+                done = search.advance_plain(room.search, limits, frames, done)
             else:
-                done = fusion.advance_fused(self._search, limits, knowledge.fusion, self._memory, frames, done)
+                done = fusion.advance_fused(room.search, limits, knowledge.fusion, room.memory, frames, done)
             if done == len(frames):
                 return
-            self._search = search.grown(self._search)
+            room = self._lent = room._replace(search=search.grown(room.search))
 
     def so_far(self) -> str:
         """The likeliest text of the frames that came, ended here; later frames may change it."""
-        ending = end_texts(self._search, self._decoder.knowledge, self._memory)
-        path = next(best_paths(self._search, ending.masses))
-        return self._decoder.reader.text(self._search, path, ending)
+        room, decoder = self._room(), self._decoder
+        ending = end_texts(room.search, decoder.knowledge, room.memory)
+        return decoder.reader.text(room.search, best_path(room.search, ending.masses), ending)
 
     def finish(self) -> list[Hypothesis]:
         """The best hypotheses of all frames. A stream takes nothing more after it."""
-        decoder, wanted = self._decoder, self._decoder.options.n_best
-        ending = end_texts(self._search, decoder.knowledge, self._memory)
+        room, decoder, wanted = self._room(), self._decoder, self._decoder.options.n_best
+        ending = end_texts(room.search, decoder.knowledge, room.memory)
         log_probs = np.concatenate([np.zeros((0, len(decoder.symbols) + 1), np.float32), *self._chunks])
         found: dict[tuple[object, ...], Hypothesis] = {}
-        for path in itertools.islice(best_paths(self._search, ending.masses), _LOOKS * wanted):
-            hypothesis = decoder.reader.read(self._search, path, ending, log_probs)
+        for path in itertools.islice(best_paths(room.search, ending.masses), _LOOKS * wanted):
+            hypothesis = decoder.reader.read(room.search, path, ending, log_probs)
             if hypothesis is not None:
                 found.setdefault((hypothesis.labels, hypothesis.text), hypothesis)
             if len(found) == wanted:
                 break
-        if self._memory is not None:
-            decoder.take_back(self._memory)
-            self._memory = None
+        self._leave()
         return list(found.values())
+
+    def finish_text(self) -> str:
+        """As `finish`, only the text of the best hypothesis. A stream takes nothing more after it."""
+        found = self.so_far()
+        self._leave()
+        return found
+
+    def _room(self) -> Room:
+        if self._lent is None:
+            raise InputError("this stream is finished and takes nothing more; begin another with decoder.stream()")
+        return self._lent
+
+    def _leave(self) -> None:
+        room, self._lent = self._room(), None
+        self._decoder.take_back(room)

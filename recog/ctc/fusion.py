@@ -68,15 +68,17 @@ def advance_fused(
     """As `search.advance_plain`, with models."""
     counts, kinds = search.counts, fusion.kinds
     nodes, alternatives = search.nodes.shape[0], search.alternatives.shape[0]
+    stayed_blanks, stayed_repeats, masses = search.stayed_blanks, search.stayed_repeats, search.candidate_masses
+    symbols, scratch, values = search.symbols, search.scratch, search.values
     for step in range(first, probabilities.shape[0]):
         if counts[N_NODES] + limits.beam > nodes or counts[N_ALTERNATIVES] + limits.beam > alternatives:
             return int(step)
         frame = probabilities[step]
-        likely(search, limits, frame)
+        likely(symbols, counts, frame, limits.least_probability)
         stay(search, limits, frame)
         if counts[N_SYMBOLS]:
             extend_fused(search, fusion, memory, frame)
-        choose(search, limits)
+        choose(stayed_blanks, stayed_repeats, masses, scratch, counts, values, limits)
         first_new = commit(search)
         if counts[N_NODES] > first_new:
             annotate(search, first_new)

@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 from recog.errors import InputError
 
+# Probabilities below this are taken anew in double precision: single precision ends at 1e-38.
+_SMALL = 1e-30
+
 
 @dataclass(frozen=True)
 class Span:
@@ -74,14 +77,20 @@ def probabilities(log_probs: NDArray[np.float32], symbols: int | None = None) ->
     if log_probs.ndim != 2 or log_probs.shape[1] < 2 or symbols not in (None, log_probs.shape[1]):
         wanted = "S >= 2" if symbols is None else f"S = {symbols}"
         raise InputError(f"expected log-probabilities of shape (T, S) with {wanted}, got {log_probs.shape}")
-    # Row by row in memory, as compiled code wants it; a sum past the largest float is no sum to 1 either.
-    with np.errstate(over="ignore"):
-        found = np.exp(log_probs, dtype=np.float64, order="C")
-    sums = found.sum(axis=1)
+    # Row by row in memory, as compiled code wants it; single precision is several times quicker, and log_probs' own.
+    exponents = np.ascontiguousarray(log_probs, np.promote_types(log_probs.dtype, np.float32))
+    # A sum past the largest float is no sum to 1 either.
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        narrow = np.exp(exponents)
+        sums = narrow @ np.ones(narrow.shape[1], narrow.dtype)
     good = np.abs(sums - 1) <= 1e-3  # NaN fails the comparison too
     if not good.all():
         row = int(np.flatnonzero(~good)[0])
         raise InputError(
             f"row {row} of the log-probabilities sums to {sums[row]:.4f} instead of 1; apply log_softmax first"
         )
+    found: NDArray[np.float64] = narrow.astype(np.float64, copy=False)
+    if narrow.size and narrow.min() < _SMALL:
+        small = narrow < _SMALL
+        found[small] = np.exp(exponents[small], dtype=np.float64)
     return found

@@ -50,6 +50,12 @@ def best_paths(search: Search, masses: NDArray[np.float64]) -> Iterator[Path]:
                 arrived, at = arrived + 1, next_one
 
 
+def best_path(search: Search, masses: NDArray[np.float64]) -> Path:
+    """The first of `best_paths`."""
+    entry = int(masses.argmax())
+    return Path(trace(search, int(search.entries[entry])), entry, 0.0)
+
+
 def trace(search: Search, node: int) -> tuple[int, ...]:
     """The nodes from below the root to this one."""
     path = np.empty(1024, np.int32)

@@ -85,8 +85,11 @@ class Reader:
 
     def text(self, search: Search, path: Path, ending: Ending) -> str:
         """Only the words of a path, parted by spaces."""
-        labels, places = self._spelled(search, path, ending)
-        return " ".join(self._text(number, labels[first:last]) for number, first, last in places)
+        if self.knowledge is not None and self.knowledge.fusion.kinds.has_lexicon:
+            labels, places = self._spelled(search, path, ending)
+            return " ".join(self._text(number, labels[first:last]) for number, first, last in places)
+        letters = self._text(NO_WORD, search.nodes[np.array(path.nodes, np.int64), LABEL].tolist())
+        return " ".join(filter(None, letters.split(" "))) if self.space > 0 else letters
 
     def _spelled(
         self, search: Search, path: Path, ending: Ending
@@ -107,7 +110,7 @@ class Reader:
     def _text(self, number: int, labels: Sequence[int]) -> str:
         if number >= 0 and self.knowledge is not None:
             return self.knowledge.words[number]
-        return "".join(self.symbols[label - 1] for label in labels)
+        return "".join([self.symbols[label - 1] for label in labels])
 
     def _confidences(
         self, search: Search, path: Path, ending: Ending, places: Sequence[tuple[int, int, int]]

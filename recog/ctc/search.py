@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.alphabet import BLANK
-from recog.compile import compiled
+from recog.compile import compiled, inlined
+from recog.ctc.ranking import largest, thin_out
 
 # Columns of `Search.nodes`. The root is node 0, its parent and label are -1.
 PARENT, LABEL, CHILD, SIBLING, SLOT, WORD, LEXICON, STATE, CHARACTERS, HOT, ALTERNATIVE = range(11)
@@ -111,10 +112,19 @@ def new_search(beam: int, symbols: int, most: int = 0, capacity: int = 4096) -> 
         counts=np.zeros(7, np.int64),
         values=np.zeros(3),
     )
-    search.nodes[0, [PARENT, LABEL, CHILD, SIBLING, WORD, ALTERNATIVE]] = -1
-    search.counts[N_NODES] = search.counts[N_ENTRIES] = search.counts[FRAME] = 1
-    search.blanks[0] = 1.0
+    renew(search)
     return search
+
+
+def renew(search: Search) -> None:
+    """Makes a used search one before its first frame: quicker than new arrays."""
+    search.nodes[0] = 0
+    search.nodes[0, [PARENT, LABEL, CHILD, SIBLING, WORD, ALTERNATIVE]] = -1
+    search.taken.fill(0)
+    search.counts.fill(0)
+    search.values.fill(0.0)
+    search.counts[[N_NODES, N_ENTRIES, FRAME]] = 1
+    search.entries[0], search.blanks[0], search.repeats[0] = 0, 1.0, 0.0
 
 
 def grown(search: Search) -> Search:
@@ -128,37 +138,44 @@ def grown(search: Search) -> Search:
 @compiled
 def advance_plain(search: Search, limits: Limits, probabilities: NDArray[np.float64], first: int) -> int:
     """Takes the frames from `first` on, (T, S) probabilities; returns the first one not taken for want of room."""
+    # Steps that are taken in every frame are handed the few arrays they need: counting all that use twenty costs more
+    # than the steps themselves.
+    stayed_blanks, stayed_repeats, masses = search.stayed_blanks, search.stayed_repeats, search.candidate_masses
+    symbols, scratch, counts, values = search.symbols, search.scratch, search.counts, search.values
+    capacity = search.nodes.shape[0]
     for step in range(first, probabilities.shape[0]):
-        if search.counts[N_NODES] + limits.beam > search.nodes.shape[0]:
+        if counts[N_NODES] + limits.beam > capacity:
             return int(step)
         frame = probabilities[step]
-        likely(search, limits, frame)
+        likely(symbols, counts, frame, limits.least_probability)
         stay(search, limits, frame)
-        if search.counts[N_SYMBOLS]:
+        if counts[N_SYMBOLS]:
             extend(search, limits, frame)
-        choose(search, limits)
+        choose(stayed_blanks, stayed_repeats, masses, scratch, counts, values, limits)
         commit(search)
     return int(probabilities.shape[0])
 
 
-@compiled
-def likely(search: Search, limits: Limits, frame: NDArray[np.float64]) -> None:
+@inlined
+def likely(symbols: NDArray[np.int32], counts: NDArray[np.int64], frame: NDArray[np.float64], least: float) -> None:
     """Lists the symbols that may extend in this frame: those above the cut, and the best one."""
-    count, best = 0, 0
+    count = 0
     for symbol in range(1, frame.shape[0]):
-        if frame[symbol] > limits.least_probability:
-            search.symbols[count] = symbol
-            count += 1
-        if frame[symbol] > frame[best]:
-            best = symbol
-    if count == 0 and best != BLANK:  # else nothing might survive the frame
-        search.symbols[0] = best
-        count = 1
-    search.counts[N_SYMBOLS] = count
-    search.counts[N_CANDIDATES] = 0
+        # Written in any case, counted only if likely: cheaper than a branch that is hard to foresee.
+        symbols[count] = symbol
+        count += int(frame[symbol] > least)
+    if count == 0 and frame[BLANK] < least:  # nothing might survive the frame
+        best = BLANK
+        for symbol in range(1, frame.shape[0]):
+            if frame[symbol] > frame[best]:
+                best = symbol
+        symbols[0] = best
+        count = int(best != BLANK)
+    counts[N_SYMBOLS] = count
+    counts[N_CANDIDATES] = 0
 
 
-@compiled
+@inlined
 def stay(search: Search, limits: Limits, frame: NDArray[np.float64]) -> None:
     """Every entry takes a blank or its last label again, and what comes from its parent if that is an entry too."""
     nodes, entries, blanks, repeats = search.nodes, search.entries, search.blanks, search.repeats
@@ -189,7 +206,7 @@ def stay(search: Search, limits: Limits, frame: NDArray[np.float64]) -> None:
     search.values[FLOOR] = max(best * limits.least_part, worst if n == limits.beam else 0.0)
 
 
-@compiled
+@inlined
 def extend(search: Search, limits: Limits, frame: NDArray[np.float64]) -> None:
     """Offers each entry with each likely symbol, unless that is an entry already."""
     now, count = search.counts[FRAME], search.counts[N_SYMBOLS]
@@ -205,9 +222,8 @@ def extend(search: Search, limits: Limits, frame: NDArray[np.float64]) -> None:
         if both * highest <= floor:
             continue
         if place + count > room:
-            search.counts[N_CANDIDATES] = place
-            thin_out(search, limits)
-            floor, place = search.values[FLOOR], search.counts[N_CANDIDATES]
+            place, bound = thin_out(masses, search.candidate_factors, candidates, search.scratch, place, limits.beam)
+            floor = max(floor, bound)
         last = search.nodes[search.entries[i], LABEL]
         for j in range(count):
             symbol = symbols[j]
@@ -221,87 +237,45 @@ def extend(search: Search, limits: Limits, frame: NDArray[np.float64]) -> None:
     search.counts[N_CANDIDATES] = place
 
 
-@compiled
-def thin_out(search: Search, limits: Limits) -> None:
-    """Keeps the best `beam` of more extensions than that, and lifts the floor to the last of them."""
-    full = search.counts[N_CANDIDATES]
-    for place in range(full):
-        search.scratch[place] = search.candidate_masses[place]
-    bound = largest(search.scratch, full, limits.beam)
-    ties = limits.beam
-    for place in range(full):
-        ties -= int(search.candidate_masses[place] > bound)
-    count = 0
-    for place in range(full):
-        mass = search.candidate_masses[place]
-        if mass > bound or (mass == bound and ties > 0):
-            ties -= int(mass == bound)
-            search.candidate_masses[count] = mass
-            search.candidate_factors[count] = search.candidate_factors[place]
-            for column in range(CANDIDATE_COLUMNS):
-                search.candidates[count, column] = search.candidates[place, column]
-            count += 1
-    search.counts[N_CANDIDATES] = count
-    search.values[FLOOR] = max(search.values[FLOOR], bound)
-
-
-@compiled
-def largest(values: NDArray[np.float64], count: int, rank: int) -> float:
-    """The rank-th largest (from 1) of the first `count` values, which are reordered (Hoare 1961, FIND)."""
-    low, high, place = 0, count - 1, rank - 1
-    while low < high:
-        pivot = values[(low + high) >> 1]
-        i, j = low, high
-        while i <= j:
-            while values[i] > pivot:
-                i += 1
-            while values[j] < pivot:
-                j -= 1
-            if i <= j:
-                values[i], values[j] = values[j], values[i]
-                i += 1
-                j -= 1
-        if place <= j:
-            high = j
-        elif place >= i:
-            low = i
-        else:
-            break
-    return float(values[place])
-
-
-@compiled
-def choose(search: Search, limits: Limits) -> None:
-    """Finds the mass that an entry or extension must pass to stay in the beam, and how many may equal it."""
-    n, offered = search.counts[N_ENTRIES], search.counts[N_CANDIDATES]
-    best = search.values[BEST]
+@inlined
+def choose(
+    blanks: NDArray[np.float64],
+    repeats: NDArray[np.float64],
+    masses: NDArray[np.float64],
+    scratch: NDArray[np.float64],
+    counts: NDArray[np.int64],
+    values: NDArray[np.float64],
+    limits: Limits,
+) -> None:
+    """Finds the mass that an entry (stayed) or extension must pass to stay in the beam, and how many may equal it."""
+    n, offered, best = counts[N_ENTRIES], counts[N_CANDIDATES], values[BEST]
     for place in range(offered):
-        best = max(best, search.candidate_masses[place])
-    bound = best * limits.least_part
-    search.values[BEST] = best
-    count = 0
-    for i in range(n):
-        mass = search.stayed_blanks[i] + search.stayed_repeats[i]
-        search.scratch[count] = mass
-        count += int(mass > bound)
-    for place in range(offered):
-        search.scratch[count] = search.candidate_masses[place]
-        count += int(search.candidate_masses[place] > bound)
-    ties = 0
+        best = max(best, masses[place])
+    bound, ties, count = best * limits.least_part, 0, 0
+    if n + offered > limits.beam:
+        for i in range(n):
+            mass = blanks[i] + repeats[i]
+            scratch[count] = mass
+            count += int(mass > bound)
+        for place in range(offered):
+            scratch[count] = masses[place]
+            count += int(masses[place] > bound)
     if count > limits.beam:
-        bound = largest(search.scratch, count, limits.beam)
+        bound = largest(scratch, count, limits.beam)
         ties = limits.beam
         # The larger ones now stand before the rest.
         for place in range(limits.beam):
-            ties -= int(search.scratch[place] > bound)
-    search.values[FLOOR] = bound
-    search.counts[N_TIES] = ties
+            ties -= int(scratch[place] > bound)
+    values[BEST] = best
+    values[FLOOR] = bound
+    counts[N_TIES] = ties
 
 
-@compiled
+@inlined
 def commit(search: Search) -> int:
     """Makes what was chosen the entries of the next frame; returns the first new node."""
     nodes, entries, following = search.nodes, search.entries, search.next_entries
+    factors, steps = search.factors, search.candidates
     bound, ties, first_new = search.values[FLOOR], search.counts[N_TIES], search.counts[N_NODES]
     count, lift = 0, 1.0
     while 0.0 < search.values[BEST] * lift < 2.0**-LIFT:
@@ -319,7 +293,10 @@ def commit(search: Search) -> int:
         mass = search.candidate_masses[place]
         if mass > bound or (mass == bound and ties > 0):
             ties -= int(mass == bound)
-            following[count] = descend(search, entries[search.candidates[place, 0]], place)
+            node = descend(nodes, search.counts, entries[steps[place, 0]], steps, place)
+            if node >= first_new:
+                factors[node] = search.candidate_factors[place]
+            following[count] = node
             search.blanks[count] = 0.0
             search.repeats[count] = mass * lift
             count += 1
@@ -331,18 +308,19 @@ def commit(search: Search) -> int:
     return int(first_new)
 
 
-@compiled
-def descend(search: Search, parent: int, place: int) -> int:
-    """The node of a chosen extension: the one that exists, else a new one."""
-    nodes = search.nodes
-    label, word = search.candidates[place, 1], search.candidates[place, 2]
+@inlined
+def descend(
+    nodes: NDArray[np.int32], counts: NDArray[np.int64], parent: int, steps: NDArray[np.int32], place: int
+) -> int:
+    """The node below `parent` of the extension at a place of `Search.candidates`: the one that exists, else a new one."""
+    label, word = steps[place, 1], steps[place, 2]
     node = nodes[parent, CHILD]
     while node >= 0:
         if nodes[node, LABEL] == label and nodes[node, WORD] == word:
             return int(node)
         node = nodes[node, SIBLING]
-    node = search.counts[N_NODES]
-    search.counts[N_NODES] = node + 1
+    node = counts[N_NODES]
+    counts[N_NODES] = node + 1
     nodes[node, PARENT] = parent
     nodes[node, LABEL] = label
     nodes[node, CHILD] = -1
@@ -350,7 +328,6 @@ def descend(search: Search, parent: int, place: int) -> int:
     nodes[node, SLOT] = 0
     nodes[node, WORD] = word
     nodes[node, ALTERNATIVE] = -1
-    nodes[node, LEXICON] = search.candidates[place, 3]
+    nodes[node, LEXICON] = steps[place, 3]
     nodes[parent, CHILD] = node
-    search.factors[node] = search.candidate_factors[place]
     return int(node)
