@@ -82,6 +82,7 @@ class LookTab:
         ways = gr.Dataframe(
             label="Three ways of reading, and what their scores are made of",
             headers=["Reading", "Text", "Letters", "Language", "Length", "Hot phrases", "Together"],
+            column_widths=["18%", "32%", "10%", "10%", "10%", "10%", "10%"],
             interactive=False,
             wrap=True,
             buttons=[],

@@ -23,7 +23,7 @@ CSS = """
 .transcript { min-height: 9rem; max-height: 26rem; overflow: auto; padding: 12px 16px; line-height: 1.6;
   background: var(--block-background-fill);
   border: var(--block-border-width) solid var(--block-border-color); border-radius: var(--block-radius); }
-.html-container:has(.transcript) { padding: 0; }
+.html-container:has(.transcript, .lattice, .compared) { padding: 0; }
 .transcript p { margin: 0; color: var(--body-text-color); }
 .transcript p.hint { color: var(--body-text-color-subdued); }
 .transcript mark { background: rgba(234, 88, 12, 0.16); color: inherit; border-bottom: 2px dotted #ea580c; }
