@@ -14,19 +14,19 @@ from recog.tasks.learning import Learner, Recipe, learn, pool
 from recog.tasks.network import Shape
 from recog.tasks.sequences import Sequences
 
-F, H, O = 3, 4, 2
+F, H, OUT = 3, 4, 2
 # Our switches beside the library's cell with its options.
 TWINS = {
-    "elman": (Shape(F, H, O, plain=1), "elman", {}),
-    "lstm": (Shape(F, H, O), "lstm", {}),
-    "lstm-1997": (Shape(F, H, O, block=2, forget=0, half=1), "lstm-1997", {"block": 2}),
+    "elman": (Shape(F, H, OUT, plain=1), "elman", {}),
+    "lstm": (Shape(F, H, OUT), "lstm", {}),
+    "lstm-1997": (Shape(F, H, OUT, block=2, forget=0, half=1), "lstm-1997", {"block": 2}),
     "truncated": (
-        Shape(F, H, O, block=2, forget=0, half=1, truncated=1),
+        Shape(F, H, OUT, block=2, forget=0, half=1, truncated=1),
         "lstm-1997",
         {"block": 2, "truncated": True},
     ),
-    "peephole": (Shape(F, H, O, peephole=1), "peephole", {}),
-    "peephole-2002": (Shape(F, H, O, peephole=1, straight=1), "peephole", {"squash": "identity"}),
+    "peephole": (Shape(F, H, OUT, peephole=1), "peephole", {}),
+    "peephole-2002": (Shape(F, H, OUT, peephole=1, straight=1), "peephole", {"squash": "identity"}),
 }
 
 
@@ -39,8 +39,8 @@ def twin(learner: Learner, name: str, options: dict[str, object]) -> tuple[Cell,
     into = torch.from_numpy(learner.weights[:first].reshape(F + H + 1, rows).copy()).T
     if name in ("lstm", "peephole"):
         into = torch.cat([into[: 2 * H], into[3 * H :], into[2 * H : 3 * H]])
-    out = torch.from_numpy(learner.weights[first + second :].reshape(H + 1, O).copy()).T
-    linear = nn.Linear(H, O).double()
+    out = torch.from_numpy(learner.weights[first + second :].reshape(H + 1, OUT).copy()).T
+    linear = nn.Linear(H, OUT).double()
     with torch.no_grad():
         cell.weight_ih.copy_(into[:, :F])
         cell.weight_hh.copy_(into[:, F : F + H])
@@ -66,7 +66,7 @@ def lessons(rng: np.random.Generator, count: int = 3, steps: int = 6) -> Sequenc
     lengths[0] = steps
     alive = np.arange(steps) < lengths[:, None]
     inputs = (rng.normal(size=(count, steps, F)) * alive[:, :, None]).astype(np.float32)
-    targets = np.eye(O, dtype=np.float32)[rng.integers(O, size=(count, steps))]
+    targets = np.eye(OUT, dtype=np.float32)[rng.integers(OUT, size=(count, steps))]
     asked = ((rng.random((count, steps)) < 0.7) & alive).astype(np.float32)
     asked[0, -1] = 1
     return Sequences(inputs, targets, asked, lengths)
@@ -104,7 +104,7 @@ def test_answers_and_gradients_are_those_of_the_cells(kind: str, loss: str) -> N
 
 def test_an_elman_network_of_one_step_knows_no_step_before() -> None:
     # Elman 1990: the gradient is that of each step with its state given.
-    learner = Learner(Shape(F, H, O, plain=1, truncated=1), seed=3)
+    learner = Learner(Shape(F, H, OUT, plain=1, truncated=1), seed=3)
     batch = lessons(np.random.default_rng(4), count=1)
     cell, linear = twin(learner, "elman", {})
     (state,), loss = cell.initial(1), torch.zeros((), dtype=torch.float64)
@@ -119,7 +119,7 @@ def test_an_elman_network_of_one_step_knows_no_step_before() -> None:
 @pytest.mark.parametrize("optimiser", ["adam", "sgd"])
 def test_changes_of_the_weights_are_pytorchs(optimiser: str) -> None:
     batch = lessons(np.random.default_rng(1), count=8)
-    learner = Learner(Shape(F, H, O), seed=2)
+    learner = Learner(Shape(F, H, OUT), seed=2)
     weights = torch.nn.Parameter(torch.from_numpy(learner.weights.copy()))
     kind = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[optimiser]
     steps = kind([weights], lr=0.1)
@@ -136,7 +136,7 @@ def test_changes_of_the_weights_are_pytorchs(optimiser: str) -> None:
 
 def test_a_stream_goes_on_where_it_ended() -> None:
     batch = lessons(np.random.default_rng(1), count=1, steps=8)
-    learner = Learner(Shape(F, H, O, peephole=1), seed=2)
+    learner = Learner(Shape(F, H, OUT, peephole=1), seed=2)
     states = np.zeros((1, 2, H))
     halves = [
         learner.read(Sequences(batch.inputs[:, a:b], batch.targets[:, a:b], batch.asked[:, a:b], np.array([4])), states)
@@ -149,11 +149,11 @@ def test_learning_stops_when_it_is_done_and_counts() -> None:
     # The answer is whether the first number is positive: the loss falls, and the count is that of the sequences drawn.
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(64, 3, F)).astype(np.float32)
-    targets = np.zeros((64, 3, O), dtype=np.float32)
+    targets = np.zeros((64, 3, OUT), dtype=np.float32)
     targets[np.arange(64), 2, (inputs[:, 0, 0] > 0).astype(int)] = 1
     asked = np.tile(np.array([0, 0, 1], dtype=np.float32), (64, 1))
     data = Sequences(inputs, targets, asked, np.full(64, 3))
-    learner, drawn = Learner(Shape(F, H, O), seed=1), []
+    learner, drawn = Learner(Shape(F, H, OUT), seed=1), []
 
     def draw(generator: np.random.Generator, count: int) -> Sequences:
         drawn.append(count)
@@ -164,4 +164,4 @@ def test_learning_stops_when_it_is_done_and_counts() -> None:
 
     took = learn(learner, draw, solved, Recipe("classes", 0.02, most=4000, check=100))
     assert took == sum(drawn) < 4000
-    assert learn(Learner(Shape(F, H, O), 1), draw, lambda _: False, Recipe("classes", 0.02, 200, 100)) is None
+    assert learn(Learner(Shape(F, H, OUT), 1), draw, lambda _: False, Recipe("classes", 0.02, 200, 100)) is None
