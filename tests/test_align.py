@@ -4,7 +4,7 @@ import numpy as np
 import oracles
 import pytest
 
-from recog.ctc.align import align, required_frames
+from recog.ctc.align import align, best_path, required_frames
 from recog.errors import InputError
 
 
@@ -69,3 +69,15 @@ def test_labels_of_probability_zero_are_refused() -> None:
         log_probs = np.log(np.array([[0.5, 0.5, 0.0]] * 3))
     with pytest.raises(InputError, match="these 1 labels has probability 0"):
         align(log_probs, (2,))
+
+
+@pytest.mark.filterwarnings("error")
+def test_plain_python_aligns_more_than_127_states_too() -> None:
+    labels = [1 + number % 3 for number in range(90)]
+    log_probs = oracles.random_log_probs(200, 5, 1)
+    states = np.zeros(2 * len(labels) + 1, np.int64)
+    states[1::2] = labels
+    compiled, plain = np.zeros(200, np.int64), np.zeros(200, np.int64)
+    assert best_path(log_probs, states, compiled)
+    assert best_path.py_func(log_probs, states, plain)
+    assert np.array_equal(compiled, plain)

@@ -91,5 +91,5 @@ def best_path(log_probs: NDArray[np.float32], states: NDArray[np.int64], path: N
         return False
     for step in range(frames - 1, -1, -1):
         path[step] = state
-        state -= came_from[step, state]
+        state -= int(came_from[step, state])  # without numba an int8 would stay one and overflow
     return True

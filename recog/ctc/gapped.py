@@ -184,5 +184,5 @@ def _best_path(
         while came_from[step, state] == 4:
             state = jumps[state]
         path[step] = state
-        state -= came_from[step, state]
+        state -= int(came_from[step, state])  # without numba an int8 would stay one and overflow
     return True
