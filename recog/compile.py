@@ -24,8 +24,15 @@ else:
 
         It releases the interpreter lock, so threads run side by side, and keeps strict floating-point rules.
         """
-        return cast(F, njit(cache=True, nogil=True, fastmath=False)(function))
+        return _made(function, False)
 
     def inlined(function: F) -> F:
         """As `compiled`, and made part of its callers: for small steps that many arrays are handed to many times."""
-        return cast(F, njit(cache=True, nogil=True, fastmath=False, forceinline=True)(function))
+        return _made(function, True)
+
+    def _made(function: F, forceinline: bool) -> F:
+        try:
+            made = njit(cache=True, nogil=True, fastmath=False, forceinline=forceinline)(function)
+        except RuntimeError:  # no folder may be written to, as in some containers: compiled anew at every start
+            made = njit(nogil=True, fastmath=False, forceinline=forceinline)(function)
+        return cast(F, made)

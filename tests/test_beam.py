@@ -209,6 +209,14 @@ def test_compiled_where_numba_is() -> None:
     assert isinstance(compiling.compiled(lambda x: x), numba.core.registry.CPUDispatcher)
 
 
+def test_compiled_where_no_folder_can_be_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    # As in a container whose user owns nothing: numba finds no place for its cache and says so when it decorates.
+    caching = pytest.importorskip("numba.core.caching")
+    monkeypatch.setattr(caching.CacheImpl, "_locator_classes", [])
+    assert compiling.compiled(lambda x: x + 1)(2) == 3
+    assert compiling.inlined(lambda x: x + 1)(2) == 3
+
+
 @pytest.mark.parametrize(
     ("matrix", "sentence"),
     [

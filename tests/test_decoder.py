@@ -1,10 +1,12 @@
 import importlib
+import math
 import sys
 
 import numpy as np
 import oracles
 import pytest
 
+from recog.ctc.beam import BeamSearch
 from recog.ctc.decoder import Decoder
 from recog.ctc.options import DecoderOptions
 from recog.errors import RecogError
@@ -43,6 +45,30 @@ def test_what_was_decoded_before_leaves_no_trace(kind: str) -> None:
     for steps in (25, 600, 25, 3):  # 600 frames outgrow the first arrays
         matrix = oracles.random_log_probs(steps, 4, steps, 2.5)
         assert used.decode(matrix) == decoder_of(kind).decode(matrix)
+
+
+def lost(kind: str, beam: int, cut: float = -math.inf, merge: bool = False) -> float:
+    words, characters, hotwords = KINDS[kind]
+    options = DecoderOptions(beam=beam, cut=cut, width=math.inf, merge=merge, hotwords=hotwords)
+    stream = Decoder(SYMBOLS, options, words, characters).stream()
+    stream.feed(oracles.random_log_probs(5, 4, 3, 1.0))
+    return stream.lost()
+
+
+def test_a_search_says_what_it_lost() -> None:
+    # All labellings of 5 frames find room in a wide beam, whatever models say of them.
+    assert [lost(kind, 2000) for kind in KINDS] == pytest.approx([0.0] * len(KINDS), abs=1e-6)
+    # What is left is what the labellings found sum up to.
+    for beam, cut in ((3, -math.inf), (2000, -2.0), (4, -1.5)):
+        search = BeamSearch(4, beam, cut)
+        search.feed(oracles.random_log_probs(5, 4, 3, 1.0))
+        kept = sum(math.exp(found.score) for found in search.best(2000))
+        assert kept < 0.95
+        assert lost("nothing", beam, cut) == pytest.approx(1 - kept)
+    # A cut knows no models, and takes the same from under them.
+    assert lost("characters", 2000, -2.0) == pytest.approx(lost("nothing", 2000, -2.0))
+    # Merged prefixes are left out too.
+    assert lost("words", 2000, merge=True) > 0.04
 
 
 def test_a_finished_stream_is_not_asked_again() -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from recog.ctc import fusion, search
 from recog.ctc.hypothesis import Hypothesis, probabilities
 from recog.ctc.knowledge import gather
-from recog.ctc.nbest import best_path, best_paths
+from recog.ctc.nbest import best_path, best_paths, lost
 from recog.ctc.options import DecoderOptions
 from recog.ctc.questions import Memory, new_memory
 from recog.ctc.reading import Reader, end_texts
@@ -156,6 +156,12 @@ class Stream:
         room, decoder = self._room(), self._decoder
         ending = end_texts(room.search, decoder.knowledge, room.memory)
         return decoder.reader.text(room.search, best_path(room.search, ending.masses), ending)
+
+    def lost(self) -> float:
+        """What beam, cut, width and merging cost so far: the part of the network's probability, 0 to 1, whose
+        alignments are no longer in the beam. 0 where nothing was left out, up to rounding.
+        """
+        return lost(self._room().search)
 
     def finish(self) -> list[Hypothesis]:
         """The best hypotheses of all frames. A stream takes nothing more after it."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recog.compile import compiled
-from recog.ctc.search import ALTERNATIVE, LABEL, N_ENTRIES, PARENT, WORD, Search
+from recog.ctc.search import ALTERNATIVE, LABEL, LOG_SCALE, N_ENTRIES, PARENT, WORD, Search
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,18 @@ def best_path(search: Search, masses: NDArray[np.float64]) -> Path:
     """The first of `best_paths`."""
     entry = int(masses.argmax())
     return Path(trace(search, int(search.entries[entry])), entry, 0.0)
+
+
+def lost(search: Search) -> float:
+    """What the alignments in the beam together lack of the network's probability, 0 to 1; models have no say in it."""
+    entries = range(int(search.counts[N_ENTRIES]))
+    kept = 0.0
+    for entry in entries:
+        mass = float(search.blanks[entry] + search.repeats[entry])
+        if mass > 0.0:
+            models = np.log(search.factors[list(trace(search, int(search.entries[entry])))]).sum()
+            kept += float(np.exp(np.log(mass) + search.values[LOG_SCALE] - models))
+    return min(1.0, max(0.0, 1.0 - kept))
 
 
 def trace(search: Search, node: int) -> tuple[int, ...]:
