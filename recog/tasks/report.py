@@ -3,6 +3,7 @@
 import argparse
 import json
 import statistics
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +23,15 @@ class Row:
     ours: str
     seeds: int
     minutes: float
+
+
+class Rows(list[Row]):
+    """The lines of a table, each also told on stderr as soon as it is known: an experiment may take an hour."""
+
+    def append(self, row: Row) -> None:
+        """Adds a line."""
+        super().append(row)
+        print(f"{row.what}: {row.ours} ({row.minutes:.1f} minutes)", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = report.parser(__doc__, seeds=30)
     arguments = options.parse_args(argv)
     seeds = 4 if arguments.quick else arguments.seeds
-    rows, lines, took = [], [], {}
+    rows, lines, took = report.Rows(), [], {}
     for contestant, colour in zip(CONTESTANTS, report.COLOURS, strict=False):
         if arguments.quick and contestant not in (CONTESTANTS[0], CONTESTANTS[-1]):
             continue

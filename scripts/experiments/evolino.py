@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table and the claims."""
     arguments = report.parser(__doc__, seeds=5).parse_args(argv)
     seeds = 2 if arguments.quick else arguments.seeds
-    rows, lines, medians = [], [], {}
+    rows, lines, medians = report.Rows(), [], {}
     for count in (2,) if arguments.quick else (2, 3, 4):
         evolution = Evolution(cells=10, generations=12) if arguments.quick else Evolution(cells=5 + 5 * (count - 1))
         series = Series(sines.superimposed(count, AT + STEPS), settle=100, fit=300, choose=100)

@@ -84,7 +84,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table and the claims."""
     arguments = report.parser(__doc__, seeds=20).parse_args(argv)
     seeds, steps = (5, 100) if arguments.quick else (arguments.seeds, 200)
-    rows, lines, left = [], [], []
+    rows, lines, left = report.Rows(), [], []
     for (name, short, paper, build, size), colour in zip(NETWORKS, report.COLOURS, strict=True):
         began, curves = time.monotonic(), []
         for seed in range(seeds):

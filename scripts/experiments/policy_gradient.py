@@ -100,7 +100,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table and the claims."""
     arguments = report.parser(__doc__, seeds=5).parse_args(argv)
     seeds = 2 if arguments.quick else arguments.seeds
-    rows, lines, share = [], [], {}
+    rows, lines, share = report.Rows(), [], {}
     for length in (5,) if arguments.quick else (5, 10, 20, 40):
         for remembers in (True, False) if length == 5 or length == 10 else (True,):
             began, most = time.monotonic(), 6000 if arguments.quick or not remembers else 12_000

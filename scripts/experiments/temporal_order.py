@@ -65,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table and the claims."""
     arguments = report.parser(__doc__, seeds=20).parse_args(argv)
     seeds = 3 if arguments.quick else arguments.seeds
-    rows, lines, share = [], [], {}
+    rows, lines, share = report.Rows(), [], {}
     for trial in TRIALS:
         if arguments.quick and trial not in (TRIALS[0], TRIALS[2]):
             continue

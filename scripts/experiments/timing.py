@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = report.parser(__doc__, seeds=10).parse_args(argv)
     seeds = 4 if arguments.quick else arguments.seeds
     intervals = (10,) if arguments.quick else (10, 20, 49)
-    rows, share = [], {}
+    rows, share = report.Rows(), {}
     for name, task, most in (("measure", measure, 20_000), ("make", make, 6000)):
         for interval in intervals:
             for peephole in (1, 0):
