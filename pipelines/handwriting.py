@@ -56,4 +56,5 @@ class HandwritingPipeline:
             )
             for word in words_of(recognition, ink(features), self.recognizer.shortening, self.recognizer.timing)
         )
-        return WrittenLine(" ".join(word.text for word in words), cut.box(0, 0, width, height), words)
+        text = " ".join(word.text for word in words)
+        return WrittenLine(text, cut.box(0, 0, width, height), words, cut.baseline, cut.polygon)

@@ -84,11 +84,14 @@ class WrittenWord:
 
 @dataclass(frozen=True)
 class WrittenLine:
-    """A line of writing in reading order and its box on the picture."""
+    """A line of writing in reading order and where it stands on the picture."""
 
     text: str
     box: tuple[int, int, int, int]
     words: tuple[WrittenWord, ...]
+    # The line that the letters stand on, in reading direction, and the outline of the writing, in pixels (x, y).
+    baseline: tuple[tuple[int, int], ...] = ()
+    polygon: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)

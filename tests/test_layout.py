@@ -105,3 +105,13 @@ def test_boxes_turn_back_about_the_middle_of_the_page() -> None:
     # (100, 0) on the levelled page is (0, -100) from the middle; a quarter turn takes it to (100, 0) from the middle.
     left, top, _, _ = cut.box(0, 0, 0, 0)
     assert (left, top) == (200, 100)
+
+
+def test_outline_and_baseline_of_a_line_lie_on_the_page_as_given() -> None:
+    flat = LinePicture(Image.new("L", (10, 4)), 20.0, 30.0, 2.0, 0.0, 100, 100)
+    assert flat.polygon == ((20, 30), (40, 30), (40, 38), (20, 38))
+    assert flat.baseline == ((20, 36), (40, 36))  # three quarters of 8 page pixels down
+    # Turned by 90 degrees about (50, 50): (x, y) goes to (100 - y, x).
+    turned = LinePicture(flat.picture, 20.0, 30.0, 2.0, 90.0, 100, 100)
+    assert turned.polygon == ((70, 20), (70, 40), (62, 40), (62, 20))
+    assert turned.baseline == ((64, 20), (64, 40))

@@ -4,6 +4,7 @@ A simple, trained-by-nobody method (after Likforman-Sulem, Zahour & Taconet 2007
 roughly straight lines.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy import ndimage
 
 Array = NDArray[np.float32]
 Mask = NDArray[np.bool_]
+Places = NDArray[np.float64]
 
 # Work is done on a copy with this long side; more pixels do not move the lines.
 WORK_PX = 1400
@@ -38,13 +40,32 @@ class LinePicture:
 
     def box(self, left: float, top: float, right: float, bottom: float) -> tuple[int, int, int, int]:
         """A box in this picture -> the upright box around it on the page as given, clipped to the page."""
-        x = np.array([left, right, right, left]) * self.scale + self.left - self.page_width / 2
-        y = np.array([top, top, bottom, bottom]) * self.scale + self.top - self.page_height / 2
+        page_x, page_y = self._on_page([left, right, right, left], [top, top, bottom, bottom])
+        return (int(page_x.min()), int(page_y.min()), int(np.ceil(page_x.max())), int(np.ceil(page_y.max())))
+
+    @property
+    def polygon(self) -> tuple[tuple[int, int], ...]:
+        """The corners of this picture in pixels of the page as given, from the top left one on, clockwise."""
+        width, height = self.picture.size
+        return _points(*self._on_page([0, width, width, 0], [0, 0, height, height]))
+
+    @property
+    def baseline(self) -> tuple[tuple[int, int], ...]:
+        """Where the letters stand, in pixels of the page as given, from left to right: a quarter above the bottom."""
+        width, height = self.picture.size
+        return _points(*self._on_page([0, width], [0.75 * height] * 2))
+
+    def _on_page(self, across: Sequence[float], down: Sequence[float]) -> tuple[Places, Places]:
+        x = np.array(across) * self.scale + self.left - self.page_width / 2
+        y = np.array(down) * self.scale + self.top - self.page_height / 2
         turn = np.radians(self.degrees)
         page_x = x * np.cos(turn) - y * np.sin(turn) + self.page_width / 2
         page_y = x * np.sin(turn) + y * np.cos(turn) + self.page_height / 2
-        page_x, page_y = page_x.clip(0, self.page_width), page_y.clip(0, self.page_height)
-        return (int(page_x.min()), int(page_y.min()), int(np.ceil(page_x.max())), int(np.ceil(page_y.max())))
+        return page_x.clip(0, self.page_width), page_y.clip(0, self.page_height)
+
+
+def _points(x: Places, y: Places) -> tuple[tuple[int, int], ...]:
+    return tuple((round(float(across)), round(float(down))) for across, down in zip(x, y, strict=True))
 
 
 def find_lines(page: Image.Image) -> list[LinePicture]:
