@@ -1,0 +1,127 @@
+"""What somebody corrected, as samples to train on: short recordings with a manifest, or lines with their texts."""
+
+import io
+import json
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from PIL import Image
+
+from pipelines.transcript import SpokenWord
+from recog import audio
+from recog.errors import InputError
+
+MANIFEST = "train.jsonl"
+RATE_HZ = 16000
+# A piece ends at a pause of so long when it has grown to so much, and at any border of words before it grows too long.
+PAUSE_SECONDS, SHORT_SECONDS, LONGEST_SECONDS = 0.25, 3.0, 15.0
+# So much is kept of the pauses around a piece.
+MARGIN_SECONDS = 0.25
+
+
+@dataclass(frozen=True)
+class SpokenLesson:
+    """A recording of one channel, or of all together, and what is said in it."""
+
+    # What its pieces are called after.
+    name: str
+    path: Path
+    words: tuple[SpokenWord, ...]
+    # Counted from 1; None: all channels together.
+    channel: int | None = None
+
+
+@dataclass(frozen=True)
+class WrittenLesson:
+    """A line of writing and what it says."""
+
+    name: str
+    picture: Image.Image
+    text: str
+
+
+def pieces(words: Sequence[SpokenWord]) -> list[tuple[SpokenWord, ...]]:
+    """Words in order -> groups of them that are long enough to learn from and no longer than 15 s, cut at pauses."""
+    groups: list[list[SpokenWord]] = []
+    for word in words:
+        if groups:
+            group = groups[-1]
+            paused = word.start - group[-1].end >= PAUSE_SECONDS and group[-1].end - group[0].start >= SHORT_SECONDS
+            if not paused and word.end - group[0].start <= LONGEST_SECONDS:
+                group.append(word)
+                continue
+        groups.append([word])
+    return [tuple(group) for group in groups]
+
+
+def write_spoken(lessons: Sequence[SpokenLesson], target: Path) -> int:
+    """Writes a ZIP file with a FLAC file for each piece and `train.jsonl`, which `recog train` and `recog finetune` take.
+
+    Gives the number of rows. Refuses texts without a word, and recordings that cannot be read.
+    """
+    rows = []
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for lesson in lessons:
+            channel = None if lesson.channel is None else lesson.channel - 1
+            waveform = np.concatenate(list(audio.stream(lesson.path, RATE_HZ, channel=channel)))
+            for number, (group, start, end) in enumerate(_spans(lesson.words, len(waveform) / RATE_HZ), 1):
+                name = f"audio/{_plain(lesson.name)}{'' if channel is None else f'-{lesson.channel}'}-{number:04}.flac"
+                content = io.BytesIO()
+                piece = waveform[round(start * RATE_HZ) : round(end * RATE_HZ)]
+                soundfile.write(content, piece, RATE_HZ, "PCM_16", format="FLAC")
+                archive.writestr(name, content.getvalue())
+                rows.append(_row(name, group, start, len(piece) / RATE_HZ))
+        if not rows:
+            raise InputError("there is no word to train on; transcribe a recording, and correct its text")
+        archive.writestr(MANIFEST, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    return len(rows)
+
+
+def write_written(lessons: Sequence[WrittenLesson], target: Path) -> int:
+    """Writes a ZIP file with `NAME.png` and `NAME.gt.txt` for each line that has a text; gives how many.
+
+    Refuses where no line has one.
+    """
+    told = [lesson for lesson in lessons if lesson.text.strip()]
+    if not told:
+        raise InputError("there is no line to train on; transcribe a picture, and correct its text")
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for lesson in told:
+            content = io.BytesIO()
+            lesson.picture.save(content, "PNG")
+            archive.writestr(f"{_plain(lesson.name)}.png", content.getvalue())
+            archive.writestr(f"{_plain(lesson.name)}.gt.txt", lesson.text.strip() + "\n")
+    return len(told)
+
+
+def _spans(words: Sequence[SpokenWord], seconds: float) -> Iterator[tuple[tuple[SpokenWord, ...], float, float]]:
+    """Each piece with where it is cut: in the middle of the pauses around it, or a quarter of a second from its words."""
+    groups = pieces(words)
+    for number, group in enumerate(groups):
+        before = groups[number - 1][-1].end if number else 0.0
+        after = groups[number + 1][0].start if number + 1 < len(groups) else seconds
+        left, right = group[0].start, group[-1].end
+        start = max(0.0, left - MARGIN_SECONDS, (before + left) / 2 if number else 0.0)
+        end = min(seconds, right + MARGIN_SECONDS, (after + right) / 2 if number + 1 < len(groups) else seconds)
+        if end > start:
+            yield group, start, end
+
+
+def _row(name: str, group: Sequence[SpokenWord], start: float, duration: float) -> dict[str, object]:
+    """A line of the manifest; times of the words count from the start of the piece."""
+    words = [
+        {"text": word.text, "start": round(max(0.0, word.start - start), 3), "end": round(word.end - start, 3)}
+        for word in group
+    ]
+    text = " ".join(word.text for word in group)
+    return {"audio": name, "text": text, "duration": round(duration, 3), "source": "corrections", "words": words}
+
+
+def _plain(name: str) -> str:
+    """A name that is safe in every archive and file system."""
+    return re.sub(r"[^\w.-]+", "_", name).strip("._")[:80] or "sample"
