@@ -55,6 +55,7 @@ PARTS = (
     Part("tqdm", "tqdm>=4.66", "progress bars", needed=True),
     Part("scipy", "scipy>=1.13", "page layout", needed=True),
     Part("lxml", "lxml>=5.2", "PAGE and ALTO files", needed=True),
+    Part("pypdfium2", "pypdfium2>=5.0,<6", "PDF files"),
     Part("librosa", "librosa>=0.11", "parity tests of features"),
     Part("soundfile", "soundfile>=0.13", "corpora in FLAC"),
     Part("numba", "numba>=0.61", "fast beam search and language models (without: the same results, many times slower)"),

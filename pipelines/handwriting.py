@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from PIL import Image
 from torch import Tensor
 
 from pipelines.transcript import PageTranscript, WrittenLine, WrittenWord, words_of
@@ -32,8 +33,8 @@ class HandwritingPipeline:
         """The pipeline of a bundle, by the name of one that comes with recog or by its folder."""
         return cls(checkpoint.load(name_or_path), options)
 
-    def __call__(self, source: str | Path | bytes) -> PageTranscript:
-        """A file or its bytes (png, jpg, webp, tiff, bmp) -> transcript. A page without writing gives an empty one."""
+    def __call__(self, source: str | Path | bytes | Image.Image) -> PageTranscript:
+        """A file, its bytes (png, jpg, webp, tiff, bmp) or an open picture -> transcript. A page without writing gives an empty one."""
         page = image.read(source)
         cuts = find_lines(page)
         fitted = [image.fit_height(cut.picture, self.frontend) for cut in cuts]

@@ -1,7 +1,10 @@
 """Pages and lines: any image file or bytes -> grey picture -> one line as pixel columns (T, F)."""
 
+import importlib.util
 import io
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,12 +36,19 @@ class HandwritingFrontend:
         return self.height_px
 
 
-def read(source: str | Path | bytes, limit_megapixels: float = 150.0) -> Image.Image:
+# What a HEIF file calls itself after "ftyp": a photograph of a telephone, as a single picture or a sequence.
+HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
+
+
+def read(source: str | Path | bytes | Image.Image, limit_megapixels: float = 150.0) -> Image.Image:
     """The picture as 8-bit grey (mode "L"), upright by its EXIF tag, transparency over white.
 
-    Takes png, jpg, webp, tiff, bmp in any colour mode and depth. Refuses anything else, and anything above the limit
-    before its pixels are decoded.
+    Takes png, jpg, webp, tiff, bmp in any colour mode and depth, HEIC where pillow-heif is installed, and a picture that
+    is open already. Refuses anything else, and anything above the limit before its pixels are decoded.
     """
+    if isinstance(source, Image.Image):
+        with refusals("the picture", limit_megapixels):
+            return grey(upright(source, "the picture", limit_megapixels))
     name = "the uploaded data" if isinstance(source, bytes) else str(source)
     source = archive.resolve(source)
     if isinstance(source, bytes) and not source:
@@ -48,13 +58,17 @@ def read(source: str | Path | bytes, limit_megapixels: float = 150.0) -> Image.I
             raise InputError(f"{name} does not exist or is not a file")
         if Path(source).stat().st_size == 0:
             raise InputError(f"{name} is empty (0 bytes); expected an image")
+    with refusals(name, limit_megapixels), opened(source, name) as picture:
+        return grey(upright(picture, name, limit_megapixels))
+
+
+@contextmanager
+def refusals(name: str, limit_megapixels: float) -> Iterator[None]:
+    """What Pillow raises inside becomes an InputError about the picture called `name`; its warnings are dropped."""
     try:
-        with _open(source) as picture:
-            width, height = picture.size
-            if width * height > limit_megapixels * 1e6:
-                raise InputError(f"{name} has {width} x {height} pixels; the limit is {limit_megapixels:g} megapixels")
-            picture.load()
-            return grey(ImageOps.exif_transpose(picture))
+        with warnings.catch_warnings():  # about metadata that is cut off: the pixels decide
+            warnings.simplefilter("ignore")
+            yield
     except UnidentifiedImageError as error:
         raise InputError(f"{name} is not an image of a known kind (png, jpg, webp, tiff, bmp)") from error
     except Image.DecompressionBombError as error:  # Pillow's own limit, 179 megapixels, stands before ours
@@ -63,12 +77,40 @@ def read(source: str | Path | bytes, limit_megapixels: float = 150.0) -> Image.I
         raise InputError(f"{name} is damaged or cut off and cannot be decoded ({error})") from error
 
 
-def _open(source: str | Path | bytes) -> Image.Image:
+def upright(picture: Image.Image, name: str, limit_megapixels: float) -> Image.Image:
+    """The decoded picture turned as its EXIF tag says, in its own colours; refused above the limit before it is decoded."""
+    width, height = picture.size
+    if width * height > limit_megapixels * 1e6:
+        raise InputError(f"{name} has {width} x {height} pixels; the limit is {limit_megapixels:g} megapixels")
+    picture.load()
+    return ImageOps.exif_transpose(picture)
+
+
+def opened(source: str | Path | bytes, name: str) -> Image.Image:
+    """The picture with nothing but its header read. Refuses HEIC, with the line that mends it, without pillow-heif."""
     Image.init()  # registers every reader; only the ones named here are let near untrusted bytes
-    formats = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF")
+    formats = ["PNG", "JPEG", "WEBP", "TIFF", "BMP", "GIF"]
+    if _is_heic(source):
+        if importlib.util.find_spec("pillow_heif") is None:
+            raise InputError(
+                f"{name} is a HEIC picture, which needs pillow-heif; pip install 'recog[heic]', or save it as jpg"
+            )
+        import pillow_heif
+
+        pillow_heif.register_heif_opener(thumbnails=False)
+        formats = ["HEIF"]
     with warnings.catch_warnings():  # Pillow warns from 89 megapixels on; our limit decides
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         return Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=formats)
+
+
+def _is_heic(source: str | Path | bytes) -> bool:
+    if isinstance(source, bytes):
+        start = source[:12]
+    else:
+        with Path(source).open("rb") as file:
+            start = file.read(12)
+    return start[4:8] == b"ftyp" and start[8:] in HEIC_BRANDS
 
 
 def grey(picture: Image.Image) -> Image.Image:
@@ -91,7 +133,7 @@ def grey(picture: Image.Image) -> Image.Image:
 def upright_size(path: Path) -> tuple[int, int]:
     """Width and height in pixels that `read` would give, from the header alone."""
     try:
-        with _open(archive.resolve(path)) as picture:
+        with opened(archive.resolve(path), str(path)) as picture:
             width, height = picture.size
             turned = picture.getexif().get(ExifTags.Base.Orientation, 1) >= 5
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
