@@ -20,4 +20,4 @@ def run(arguments: argparse.Namespace) -> int:
     """Serves until SIGTERM or Ctrl-C, finishing what runs; 0 when everything succeeded, 1 when something failed."""
     from pipelines.web import serve
 
-    return serve.serve(arguments, arguments.config, {"log": "json"})
+    return serve.serve(arguments, arguments.config, {"log": "json", "runs": ""})

@@ -1,8 +1,10 @@
 """The tab to look inside: what the network sees and thinks likely in every frame, and which texts were weighed how."""
 
+import functools
 import html
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -139,9 +141,17 @@ class LookTab:
         ]
 
 
-def _observer(pipeline: Once[Any]) -> Once[Observer]:
-    """Made when the tab is first used: its decoders take memory that the other tabs do not need."""
-    return Once(lambda: Observer(pipeline().recognizer.bundle, pipeline().recognizer.options))
+def _observer(pipeline: Once[Any]) -> Callable[[], Observer]:
+    """Made when the tab is first used: its decoders take memory that the other tabs do not need.
+
+    Made again where the page has turned to another bundle.
+    """
+
+    @functools.lru_cache(maxsize=1)
+    def made(of: Any) -> Observer:
+        return Observer(of.recognizer.bundle, of.recognizer.options)
+
+    return lambda: made(pipeline())
 
 
 def region(inside: str) -> str:

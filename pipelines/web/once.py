@@ -24,6 +24,11 @@ class Once(Generic[T]):
                 self._made = self._make()
             return self._made
 
+    def become(self, value: T) -> None:
+        """Gives another value from now on; who holds the old one keeps it."""
+        with self._lock:
+            self._made = value
+
     def problem(self) -> str:
         """Why the value cannot be made, in one sentence; empty where it can."""
         try:

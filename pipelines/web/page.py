@@ -13,6 +13,7 @@ from pipelines.web.look import LookTab
 from pipelines.web.measure import MeasureTab
 from pipelines.web.once import Once
 from pipelines.web.speech import SpeechTab
+from pipelines.web.train import Training, TrainTab
 
 # Fonts of the user's own system: nothing is fetched from anywhere.
 SANS = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif")
@@ -23,7 +24,7 @@ CSS = """
 .transcript { min-height: 9rem; max-height: 26rem; overflow: auto; padding: 12px 16px; line-height: 1.6;
   background: var(--block-background-fill);
   border: var(--block-border-width) solid var(--block-border-color); border-radius: var(--block-radius); }
-.html-container:has(.transcript, .lattice, .compared) { padding: 0; }
+.html-container:has(.transcript, .lattice, .compared, .curves) { padding: 0; }
 .transcript p { margin: 0; color: var(--body-text-color); }
 .transcript p.hint { color: var(--body-text-color-subdued); }
 .transcript mark { background: rgba(234, 88, 12, 0.16); color: inherit; border-bottom: 2px dotted #ea580c; }
@@ -38,6 +39,10 @@ CSS = """
   background: var(--block-background-fill);
   border: var(--block-border-width) solid var(--block-border-color); border-radius: var(--block-radius); }
 .compared p { margin: 0 0 0.6rem; overflow-wrap: anywhere; }
+.curves { display: flex; flex-wrap: wrap; gap: 16px; padding: 12px 16px; color: var(--body-text-color);
+  background: var(--block-background-fill);
+  border: var(--block-border-width) solid var(--block-border-color); border-radius: var(--block-radius); }
+.curves svg { flex: 1 1 320px; max-width: 640px; }
 .edit { padding: 0 3px; border-radius: 3px; color: var(--body-text-color); }
 .edit del { text-decoration: line-through; }
 .edit ins { text-decoration: underline; text-underline-offset: 3px; }
@@ -72,7 +77,11 @@ class Page:
     """The page for two pipelines, each made when it is first needed; `launch` serves it until `close`."""
 
     def __init__(
-        self, speech: Once[SpeechPipeline], handwriting: Once[HandwritingPipeline], limits: Limits | None = None
+        self,
+        speech: Once[SpeechPipeline],
+        handwriting: Once[HandwritingPipeline],
+        limits: Limits | None = None,
+        training: Training | None = None,
     ) -> None:
         self.limits = limits or Limits()
         # Looked for every minute; two minutes early, so that the promise on the page holds.
@@ -90,6 +99,8 @@ class Page:
                 LookTab(speech, handwriting, self.limits)
             with gr.Tab("Measure"):
                 MeasureTab(speech, handwriting, self.limits)
+            with gr.Tab("Train"):
+                TrainTab(self.blocks, speech, handwriting, self.limits, training or Training())
 
     def launch(
         self,

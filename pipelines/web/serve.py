@@ -14,6 +14,9 @@ from typing import Any
 
 from pipelines.web.settings import read
 
+# Addresses that only this machine can reach.
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options of the page's command; None means that the environment, the file or the default decides."""
@@ -28,6 +31,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="file with the token that clients of the HTTP API must send, and the password of the page (none); "
         "or set RECOG_TOKEN",
+    )
+    parser.add_argument(
+        "--runs",
+        metavar="FOLDER",
+        help="folder that the Train tab keeps its runs in (app: runs; serve: none, no training)",
     )
 
 
@@ -49,7 +57,7 @@ def serve(arguments: argparse.Namespace, config: str | None = None, defaults: Ma
             print("the page needs gradio, which is not installed here: pip install 'recog[app]'", file=sys.stderr)
             return 1
         # Not at the top: these load torch, which `--help` and the refusal need not wait for.
-        from pipelines.web import api, gate, handwriting, log, served, speech
+        from pipelines.web import api, gate, handwriting, log, served, speech, train
         from pipelines.web.api_work import Desk
         from pipelines.web.limits import Limits
         from pipelines.web.once import Once
@@ -61,7 +69,11 @@ def serve(arguments: argparse.Namespace, config: str | None = None, defaults: Ma
         bundles = served.collect(settings.speech, listener, settings.handwriting, reader)
         desk = Desk(bundles, folder, limits, Turns(settings.most_waiting), upload_seconds=settings.upload_seconds)
         door = api.api(desk, token, log.write if settings.log == "json" else None)
-        page = Page(listener, reader, limits)
+        # The page may turn to bundles that were trained on it; the API's names keep their meaning.
+        shown = Once(lambda: listener()), Once(lambda: reader())
+        runs = train.beginning(settings.runs)
+        allowed = train.Training(runs, settings.host in LOOPBACK, bundles.add)
+        page = Page(*shown, limits, allowed)
         try:
             password = (lambda given: gate.same(token, given)) if token else None
             address = page.launch(settings.host, settings.port, api.routes(door), password)
@@ -84,6 +96,8 @@ def serve(arguments: argparse.Namespace, config: str | None = None, defaults: Ma
         finally:
             finished = door.drain(settings.grace_seconds)
             desk.turns.close()
+            if runs is not None:
+                runs.close(max(settings.grace_seconds, 1.0))
             page.close()
             if settings.log == "json":
                 log.write({"event": "stopped", "finished": finished})

@@ -1,6 +1,7 @@
 """The bundles that the HTTP API serves, by name. A client's word is only ever compared with these names."""
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ class ServedBundles:
         self._bundles: dict[str, ServedBundle] = {}
         for bundle in bundles:
             self._bundles.setdefault(bundle.name, bundle)
+        self._fixed = frozenset(self._bundles)
 
     def get(self, name: str, kind: str) -> ServedBundle:
         """The bundle of that name; without one, or with OpenAI's, the first of the kind. Refuses other names (404)."""
@@ -51,6 +53,14 @@ class ServedBundles:
         if bundle.kind != kind:
             raise RefusalError(400, f"model {name} reads {bundle.kind}; its address is {_ROUTES[bundle.kind]}", "model")
         return bundle
+
+    def add(self, name: str, kind: str, pipeline: Once[Any]) -> None:
+        """One more bundle, trained here; under the name of one that was trained here before, the newer is served.
+
+        Names that were served from the start keep their meaning.
+        """
+        if name not in self._fixed:
+            self._bundles = {**self._bundles, name: ServedBundle(name, kind, pipeline, int(time.time()))}
 
     def as_json(self) -> dict[str, Any]:
         """The list as OpenAI gives it, with the kind of each."""

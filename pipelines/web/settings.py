@@ -38,6 +38,8 @@ class ServeSettings:
     upload_seconds: float = 600.0
     # Uploads of the page are deleted when they are older; those of the API as soon as they are read.
     keep_minutes: int = 60
+    # Folder that the Train tab keeps its runs in; "" switches training from the page off.
+    runs: str = "runs"
     # Requests that may wait for the model; further ones are told to come again.
     most_waiting: int = 64
     # Running requests are given so long when the server is stopped.
