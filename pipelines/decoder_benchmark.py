@@ -52,7 +52,9 @@ def prepare(name_or_path: str | Path, manifest_path: str | Path, part: str, rows
     if rows:
         chosen = chosen[:: -(-len(chosen) // rows)]
     matrices, references = posteriors(bundle, chosen)
-    step = Recognizer(bundle, DecodingOptions(beam=0)).step_size
+    recognizer = Recognizer(bundle, DecodingOptions(beam=0))
+    # All decoders are given the letters alone: no other knows what to do with a second head.
+    matrices = [np.ascontiguousarray(recognizer.letters(matrix)) for matrix in matrices]
     sound = bundle.kind == "speech"
     language = bundle.language
     task = Task(
@@ -61,7 +63,7 @@ def prepare(name_or_path: str | Path, manifest_path: str | Path, part: str, rows
         language.character_model if language else None,
         language.options if language else DecoderOptions(),
     )
-    amount = step * sum(map(len, matrices)) if sound else float(len(matrices))
+    amount = recognizer.step_size * sum(map(len, matrices)) if sound else float(len(matrices))
     return Material(bundle.kind, tuple(matrices), tuple(references), bundle.text_rule, amount, task)
 
 

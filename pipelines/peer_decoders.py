@@ -75,7 +75,8 @@ def settings(task: Task) -> list[Setting]:
         found += [
             Setting("recog", kind, beam, (("width", width), ("cut", cut)))
             for beam, width, cut in (
-                (5, 5, -5), (10, 6, -5), (20, 7, -6), (30, 8, -6), (50, 9, -7), (100, 10, -7), (200, 12, -8), (500, 14, -9), (1000, 16, -9),
+                (5, 5, -5), (8, 5, -5), (10, 6, -5), (15, 6, -6), (20, 7, -6), (25, 8, -7), (30, 8, -6), (50, 9, -7), (70, 9, -7),
+                (100, 10, -7), (150, 11, -8), (200, 12, -8), (300, 12, -8), (500, 14, -9), (1000, 16, -9), (2000, 20, -12),
             )
         ]  # fmt: skip
         if kind != "word" and importlib.util.find_spec("flashlight") is not None:

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import oracles
 import pytest
+import soundfile
 import torch
-from conftest import TINY_NETWORK, TINY_SPEECH, random_bundle
+from conftest import TINY_NETWORK, TINY_SPEECH, random_bundle, spell_wave
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipelines import decoder_benchmark
 from pipelines.cli import main
 from recog import checkpoint, phones
 from recog.ctc.decoder import Decoder
@@ -225,6 +227,11 @@ def test_a_bundle_says_its_words(tmp_path: Path, words: NgramModel, capsys: pyte
     assert np.array_equal(alone[0], recognizer.letters(matrices[0]))
     expected = recognizer.decoder.decode(recognizer.letters(matrices[0]), matrices[0][:, len(LETTERS) + 1 :])[0]
     assert recognizer.recognise(features)[0].hypothesis == expected
+    # Other decoders are measured on the letters alone.
+    soundfile.write(tmp_path / "a.wav", spell_wave("abcd"), 8000)
+    (tmp_path / "rows.jsonl").write_text('{"audio": "a.wav", "text": "bed", "part": "report"}\n')
+    material = decoder_benchmark.prepare(tmp_path / "bundle", tmp_path / "rows.jsonl", "report", 0)
+    assert [matrix.shape[1] for matrix in material.matrices] == [len(LETTERS) + 1]
     said.write_text("two T UW9\n")
     assert main(put) == 1
     assert "is no phone of CMUdict" in capsys.readouterr().err
