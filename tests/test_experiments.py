@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
@@ -35,15 +36,20 @@ def script(name: str) -> ModuleType:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_claim_holds_in_the_quick_form(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    table, picture = tmp_path / "table.json", tmp_path / "plot.png"
-    code = script(name).main(["--quick", "--json", str(table), "--plot", str(picture)])
+    table, picture, kept = tmp_path / "table.json", tmp_path / "plot.svg", tmp_path / "figures.jsonl"
+    words = ["--quick", "--json", str(table), "--plot", str(picture), "--journal", str(kept)]
+    code = script(name).main(words)
     printed = capsys.readouterr().out
     report = json.loads(table.read_text(encoding="utf-8"))
     assert report["claims"] and all(claim["holds"] for claim in report["claims"]), printed
     assert code == 0
     assert all(row["what"] in printed and row["ours"] in printed for row in report["rows"])
-    with Image.open(picture) as image:
-        assert image.size[1] > 400
+    assert "<polyline" in picture.read_text(encoding="utf-8")
+    # From the journal the same table comes at once, without anything being learnt.
+    drawn, began = picture.read_bytes(), time.process_time()
+    assert script(name).main(words) == 0
+    assert capsys.readouterr().out == printed and picture.read_bytes() == drawn
+    assert time.process_time() - began < 2
 
 
 def test_a_claim_that_fails_ends_the_quick_form_with_1(capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,6 +61,16 @@ def test_a_claim_that_fails_ends_the_quick_form_with_1(capsys: pytest.CaptureFix
     assert report.finish(quick, [], claims[:1], [], "") == 0
     assert report.finish(full, [], claims, [], "") == 0
     assert "FAILS: the moon is cheese" in capsys.readouterr().out
+
+
+def test_a_plot_may_be_a_picture_too(tmp_path: Path) -> None:
+    from recog import plot
+    from recog.tasks import report
+
+    options = report.parser("One.", 3).parse_args(["--plot", str(tmp_path / "plot.png")])
+    report.finish(options, [], [], [plot.Panel("x", (plot.Line("", ((0, 0), (1, 1)), "#000000"),))], "steps")
+    with Image.open(tmp_path / "plot.png") as image:
+        assert image.format == "PNG" and image.size[0] == plot.PANEL[0]
 
 
 def test_what_a_table_says_of_seeds() -> None:

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from recog import plot
+from recog.tasks import chart
 
 COLOURS = ("#1a73e8", "#d93025", "#188038", "#9334e6", "#f29900", "#5f6368")
 
@@ -22,6 +23,7 @@ class Row:
     paper: str
     ours: str
     seeds: int
+    # Of a processor; by the clock it is more on a machine that has other work.
     minutes: float
 
 
@@ -31,7 +33,7 @@ class Rows(list[Row]):
     def append(self, row: Row) -> None:
         """Adds a line."""
         super().append(row)
-        print(f"{row.what}: {row.ours} ({row.minutes:.1f} minutes)", file=sys.stderr, flush=True)
+        print(f"{row.what}: {row.ours} ({row.minutes:.1f} CPU minutes)", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,10 @@ def parser(description: str | None, seeds: int) -> argparse.ArgumentParser:
     options.add_argument("--quick", action="store_true", help="a small form; exits 1 when a claim fails")
     options.add_argument("--seeds", type=int, default=seeds, help=f"networks of each kind (default {seeds})")
     options.add_argument("--json", type=Path, metavar="FILE", help="write table and claims to this file")
-    options.add_argument("--plot", type=Path, metavar="FILE", help="draw into this PNG file")
+    options.add_argument("--plot", type=Path, metavar="FILE", help="draw into this file, .png or .svg")
+    options.add_argument(
+        "--journal", type=Path, metavar="FILE", help="keep each seed's figure here; an interrupted run goes on from it"
+    )
     return options
 
 
@@ -56,7 +61,7 @@ def finish(
     options: argparse.Namespace, rows: Sequence[Row], claims: Sequence[Claim], panels: Sequence[plot.Panel], across: str
 ) -> int:
     """Prints the table and the claims, writes what was asked for; 1 for a quick form of which a claim failed, else 0."""
-    print("| what | paper | ours | seeds | minutes |\n|---|---|---|---|---|")
+    print("| what | paper | ours | seeds | CPU minutes |\n|---|---|---|---|---|")
     for row in rows:
         print(f"| {row.what} | {row.paper} | {row.ours} | {row.seeds} | {row.minutes:.1f} |")
     print()
@@ -70,7 +75,9 @@ def finish(
         partial = options.json.with_name(options.json.name + ".partial")
         partial.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
         partial.replace(options.json)
-    if options.plot:
+    if options.plot and options.plot.suffix == ".svg":
+        chart.save(panels[0], options.plot.stem.replace("-", " ").replace("_", " "), across, options.plot)
+    elif options.plot:
         picture = plot.draw(panels, (options.plot.stem or "experiment").replace("-", " "), across, min(2, len(panels)))
         plot.save(picture, options.plot)
     return int(options.quick and not all(claim.holds for claim in claims))

@@ -1,6 +1,6 @@
 """Adding and multiplication: two marked numbers of a line of a hundred or more, their sum or product at its end.
 
-python scripts/experiments/adding.py [--quick] [--seeds 10] [--json FILE] [--plot FILE.png]
+python scripts/experiments/adding.py [--quick] [--seeds 10] [--json FILE] [--plot FILE.svg] [--journal FILE]
 
 Hochreiter & Schmidhuber 1997, experiments 4 and 5. An answer is wrong when it is off by 0.04 or more. Adding is
 solved when 99 % of 256 fresh lines are right, multiplication when 93 % are (the paper's milder goal: under 140 wrong
@@ -9,7 +9,6 @@ of 2,000); 2,560 other lines then count what is wrong, as in the paper. Adam, 4 
 
 import statistics
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from recog import plot
 from recog.tasks import adding, report
+from recog.tasks.journal import Journal
 from recog.tasks.learning import Learner, Recipe, learn
 from recog.tasks.network import Shape
 from recog.tasks.sequences import Sequences as Batch
@@ -74,13 +74,13 @@ def wrong(learner: Learner, lines: Batch) -> float:
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table and the claims."""
     arguments = report.parser(__doc__, seeds=10).parse_args(argv)
-    seeds = 2 if arguments.quick else arguments.seeds
+    seeds, journal = 2 if arguments.quick else arguments.seeds, Journal(arguments.journal)
     rows, lines, share = report.Rows(), [], {}
     for trial in TRIALS:
         if arguments.quick and trial not in (TRIALS[0], TRIALS[4]):
             continue
         recipe = replace(trial.recipe, most=20_000 if trial is TRIALS[0] else 4000) if arguments.quick else trial.recipe
-        began, steps, product = time.monotonic(), trial.steps, trial.product
+        steps, product = trial.steps, trial.product
 
         def draw(rng: np.random.Generator, count: int, steps: int = steps, product: bool = product) -> Batch:
             return adding.marked_pairs(rng, count, steps, product)
@@ -91,16 +91,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         def solved(learner: Learner, looked: Batch = looked, most: float = most_wrong) -> bool:
             return wrong(learner, looked) <= most
 
-        took, missed = [], []
-        for seed in range(seeds):
+        def once(
+            seed: int, trial: Trial = trial, recipe: Recipe = recipe, counted: Batch = counted
+        ) -> list[int | None]:
             learner = Learner(trial.shape, seed, **trial.start)
-            took.append(learn(learner, draw, solved, recipe))
-            missed.append(round(2560 * wrong(learner, counted)))
+            return [learn(learner, draw, solved, recipe), round(2560 * wrong(learner, counted))]
+
+        found = journal.figures(f"{trial.name}, {recipe.most} at most", seeds, once)
+        took, missed = zip(*found.values, strict=True)
         share[trial.name] = sum(one is not None for one in took) / seeds
         done = [count for count, one in zip(missed, took, strict=True) if one is not None] or missed
         ours = f"{report.solved(took)}; wrong {statistics.median(done):g} of 2,560 (median)"
         paper = f"{trial.paper} (1997)" if trial.paper != "-" else "-"
-        rows.append(report.Row(trial.name, paper, ours, seeds, (time.monotonic() - began) / 60))
+        rows.append(report.Row(trial.name, paper, ours, seeds, found.minutes))
         if trial.short:
             lines.append(report.shares(trial.short, took, RECIPE.most, report.COLOURS[len(lines)]))
     claims = [

@@ -1,6 +1,6 @@
 """a^n b^n and a^n b^n c^n: taught up to n = 10, how far does a network count?
 
-python scripts/experiments/counting.py [--quick] [--seeds 10] [--json FILE] [--plot FILE.png]
+python scripts/experiments/counting.py [--quick] [--seeds 10] [--json FILE] [--plot FILE.svg] [--journal FILE]
 
 Gers & Schmidhuber 2001. A word is right when at every step the set of symbols that may follow is told (each answer on
 its side of 0.5). A network counts to N when all words up to n = N are right; the furthest it came while it was taught
@@ -9,7 +9,6 @@ counts, as in the paper, and also where it stood in the end. One change of the w
 
 import statistics
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from recog import plot
 from recog.tasks import counting, report
+from recog.tasks.journal import Journal
 from recog.tasks.learning import Learner, Recipe, learn, right
 from recog.tasks.network import Shape
 from recog.tasks.sequences import Sequences as Batch
@@ -100,17 +100,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table and the claims."""
     arguments = report.parser(__doc__, seeds=10).parse_args(argv)
     seeds, words, most = (4, 5000, 200) if arguments.quick else (arguments.seeds, 30_000, 1000)
+    journal = Journal(arguments.journal)
     rows, lines, best = report.Rows(), [], {}
     for trial in TRIALS[:1] + TRIALS[3:4] if arguments.quick else TRIALS:
-        began = time.monotonic()
-        counts = [count(trial, seed, words, most) for seed in range(seeds)]
+
+        def once(seed: int, trial: Trial = trial) -> tuple[int | None, int, int]:
+            one = count(trial, seed, words, most)
+            return one.took, one.best, one.last
+
+        found = journal.figures(f"{trial.name}, {words} words, up to {most}", seeds, once)
+        counts = [Count(*values) for values in found.values]
         best[trial.short] = sorted(one.best for one in counts)
         middle = statistics.mean(best[trial.short])
         ours = (
             f"taught words known: {report.solved([one.took for one in counts])}; counts to {max(best[trial.short]):,} at "
             f"best, mean {middle:.0f}, in the end median {statistics.median(one.last for one in counts):g}"
         )
-        rows.append(report.Row(trial.name, trial.paper, ours, seeds, (time.monotonic() - began) / 60))
+        rows.append(report.Row(trial.name, trial.paper, ours, seeds, found.minutes))
         points = tuple((float(number + 1), float(n)) for number, n in enumerate(best[trial.short]))
         lines.append(plot.Line(trial.short, points, report.COLOURS[len(lines)], marked=True))
     claims = [

@@ -1,6 +1,6 @@
 """Embedded Reber grammar: who learns it, in how many strings, and who stands an endless stream of it.
 
-python scripts/experiments/embedded_reber.py [--quick] [--seeds 30] [--json FILE] [--plot FILE.png]
+python scripts/experiments/embedded_reber.py [--quick] [--seeds 30] [--json FILE] [--plot FILE.svg] [--journal FILE]
 
 Hochreiter & Schmidhuber 1997, experiment 1, and Gers, Schmidhuber & Cummins 2000. A network is taught the next symbol
 of 256 strings, drawn at random, one change of the weights a string; it has solved the task when the legal symbols are
@@ -9,7 +9,6 @@ the most active ones at every step of those and of 256 others.
 
 import statistics
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from recog import plot
 from recog.tasks import reber, report
-from recog.tasks.learning import Learner, Recipe, learn, pool
+from recog.tasks.journal import Figures, Journal
+from recog.tasks.learning import Learner, Recipe, learn, passes, pool
 from recog.tasks.network import Shape
 
 FALLING = Recipe("classes", rate=0.015, most=12_000, check=200, falling=True)
@@ -82,50 +82,55 @@ class Endless:
     minutes: float
 
 
-def strings(contestant: Contestant, seeds: int) -> tuple[list[int | None], float]:
-    """The strings each seed needed, and minutes."""
-    began, rng = time.monotonic(), np.random.default_rng(1997)
+def strings(contestant: Contestant, seeds: int, journal: Journal) -> Figures:
+    """The strings each seed needed, None where it never solved the task."""
+    rng = np.random.default_rng(1997)
     texts = [reber.embedded(rng) for _ in range(512)]
     taught, tested = reber.symbols_only(reber.encode(texts[:256])), reber.encode(texts)
 
     def solved(learner: Learner) -> bool:
-        return bool(reber.lawful(learner.answers(tested), tested).all())
+        return passes(learner, tested, lambda answers, part: bool(reber.lawful(answers, part).all()))
 
-    took = [
-        learn(Learner(contestant.shape, seed, **contestant.start), pool(taught), solved, contestant.recipe)
-        for seed in range(seeds)
-    ]
-    return took, (time.monotonic() - began) / 60
+    def once(seed: int) -> int | None:
+        return learn(Learner(contestant.shape, seed, **contestant.start), pool(taught), solved, contestant.recipe)
+
+    return journal.figures(contestant.name, seeds, once)
 
 
-def endless(shape: Shape, seeds: int, chunks: int, streams: int, steps: int) -> Endless:
+def endless(name: str, shape: Shape, seeds: int, size: dict[str, int], journal: Journal) -> Endless:
     """Taught on one stream, in chunks of 50 symbols, state kept; then read other streams, from an empty state."""
-    began = time.monotonic()
-    tests = [reber.stream(np.random.default_rng([2000, number]), 1, steps) for number in range(streams)]
+    chunks, streams, steps = size["chunks"], size["streams"], size["steps"]
     recipe = Recipe("classes", rate=0.015, most=chunks, check=chunks // 10, stream=True, falling=True)
-    before, first, last = [], [], []
-    for seed in range(seeds):
+
+    def once(seed: int) -> list[float]:
         learner = Learner(shape, seed)
         learn(learner, lambda rng, count: reber.symbols_only(reber.stream(rng, count, 50)), lambda _: False, recipe)
-        lawful = np.concatenate([reber.lawful(learner.answers(test), test) for test in tests])
-        before.append(min(int(row.argmin()) if not row.all() else steps for row in lawful))
-        first.append(1 - lawful[:, : steps // 10].mean())
-        last.append(1 - lawful[:, -steps // 10 :].mean())
-    minutes = (time.monotonic() - began) / 60
-    return Endless(tuple(before), statistics.mean(first), statistics.mean(last), minutes)
+        before, first, last = [], [], []
+        for number in range(streams):
+            test = reber.stream(np.random.default_rng([2000, number]), 1, steps)
+            lawful = reber.lawful(learner.answers(test), test)[0]
+            before.append(steps if lawful.all() else int(lawful.argmin()))
+            first.append(1 - float(lawful[: steps // 10].mean()))
+            last.append(1 - float(lawful[-steps // 10 :].mean()))
+        return [min(before), statistics.mean(first), statistics.mean(last)]
+
+    found = journal.figures(f"{name}, {streams} streams of {steps}", seeds, once)
+    before, first, last = zip(*found.values, strict=True)
+    return Endless(before, statistics.mean(first), statistics.mean(last), found.minutes)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table and the claims."""
     options = report.parser(__doc__, seeds=30)
     arguments = options.parse_args(argv)
-    seeds = 4 if arguments.quick else arguments.seeds
+    seeds, journal = 4 if arguments.quick else arguments.seeds, Journal(arguments.journal)
     rows, lines, took = report.Rows(), [], {}
     for contestant, colour in zip(CONTESTANTS, report.COLOURS, strict=False):
         if arguments.quick and contestant not in (CONTESTANTS[0], CONTESTANTS[-1]):
             continue
-        took[contestant.name], minutes = strings(contestant, seeds)
-        rows.append(report.Row(contestant.name, contestant.paper, report.solved(took[contestant.name]), seeds, minutes))
+        found = strings(contestant, seeds, journal)
+        took[contestant.name] = found.values
+        rows.append(report.Row(contestant.name, contestant.paper, report.solved(found.values), seeds, found.minutes))
         lines.append(report.shares(contestant.short, took[contestant.name], FALLING.most, colour))
     best = [one for one in took[CONTESTANTS[0].name] if one is not None]
     elman = [one for one in took[CONTESTANTS[-1].name] if one is not None]
@@ -140,14 +145,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     size = (
         {"chunks": 2000, "streams": 2, "steps": 5000}
         if arguments.quick
-        else {"chunks": 8000, "streams": 10, "steps": 100_000}
+        else {"chunks": 8000, "streams": 4, "steps": 100_000}
     )
     ends = {}
     for name, shape in (
         ("stream, with forget gate", Shape(7, 12, 7)),
         ("stream, without (1997)", Shape(7, 12, 7, block=2, forget=0, half=1)),
     ):
-        ends[name] = end = endless(shape, few, **size)
+        ends[name] = end = endless(name, shape, few, size, journal)
         perfect = sum(one == size["steps"] for one in end.before_mistake)
         ours = (
             f"{perfect} of {few} without a mistake in {size['streams']} streams of {size['steps']:,}; wrong "

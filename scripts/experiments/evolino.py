@@ -1,6 +1,6 @@
 """Evolino: networks whose inside is evolved and whose readout is computed foretell superimposed sines.
 
-python scripts/experiments/evolino.py [--quick] [--seeds 5] [--json FILE] [--plot FILE.png]
+python scripts/experiments/evolino.py [--quick] [--seeds 5] [--json FILE] [--plot FILE.svg] [--journal FILE]
 
 Schmidhuber, Wierstra & Gomez 2005. After 100 steps the readout is fitted to 300; the next 100 choose the network; then
 300 steps that nothing has seen are foretold by the network that reads its own answers, and reported. The
@@ -10,7 +10,6 @@ same number of networks drawn at random, the best taken, says what evolution add
 
 import statistics
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from recog import plot
 from recog.tasks import report, sines
 from recog.tasks.evolution import Evolution, Foreteller, Series, assemble, evolve, shape_of
+from recog.tasks.journal import Journal
 from recog.tasks.learning import Learner, Recipe
 from recog.tasks.sequences import Sequences as Lessons
 
@@ -55,34 +55,40 @@ def taught(series: Series, cells: int, seed: int) -> np.ndarray:
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table and the claims."""
     arguments = report.parser(__doc__, seeds=5).parse_args(argv)
-    seeds = 2 if arguments.quick else arguments.seeds
+    seeds, journal = 2 if arguments.quick else arguments.seeds, Journal(arguments.journal)
     rows, lines, medians = report.Rows(), [], {}
     for count in (2,) if arguments.quick else (2, 3, 4):
         evolution = Evolution(cells=10, generations=12) if arguments.quick else Evolution(cells=5 + 5 * (count - 1))
         series = Series(sines.superimposed(count, AT + STEPS), settle=100, fit=300, choose=100)
         foreteller = Foreteller(series, shape_of(evolution.cells))
-        power, found = float(np.var(series.values)), {"evolved": [], "drawn": [], "taught": []}
-        curves, minutes = [], {}
-        for way in found if not arguments.quick else ("evolved", "drawn"):
-            began = time.monotonic()
-            for seed in range(seeds):
+        power, curves = float(np.var(series.values)), []
+        for way in ("evolved", "drawn") if arguments.quick else ("evolved", "drawn", "taught"):
+
+            def once(
+                seed: int,
+                way: str = way,
+                evolution: Evolution = evolution,
+                series: Series = series,
+                foreteller: Foreteller = foreteller,
+            ) -> list[float]:
+                curve: tuple[float, ...] = ()
                 if way == "evolved":
                     result = evolve(series, evolution, seed)
-                    weights, _ = result.weights, curves.append(result.errors)
+                    weights, curve = result.weights, result.errors
+                elif way == "drawn":
+                    weights = random_search(series, evolution, seed)
                 else:
-                    weights = (
-                        random_search(series, evolution, seed)
-                        if way == "drawn"
-                        else taught(series, evolution.cells, seed)
-                    )
-                found[way].append(foreteller.error(weights, AT, STEPS) / power)
-            minutes[way] = (time.monotonic() - began) / 60
-        for way in minutes:
-            medians[count, way] = statistics.median(found[way])
-            ours = f"{medians[count, way]:.1e} ({min(found[way]):.1e} to {max(found[way]):.1e}) of the variance"
+                    weights = taught(series, evolution.cells, seed)
+                return [foreteller.error(weights, AT, STEPS), *curve]
+
+            kept = journal.figures(f"{count} sines, {way}, {evolution}", seeds, once)
+            shares = [values[0] / power for values in kept.values]
+            curves = curves or [values[1:] for values in kept.values]
+            medians[count, way] = statistics.median(shares)
+            ours = f"{medians[count, way]:.1e} ({min(shares):.1e} to {max(shares):.1e}) of the variance"
             name = {"evolved": "evolved", "drawn": "best of as many at random", "taught": "taught by gradient"}[way]
             paper = "foretells 2 to 5 sines (2005)" if way == "evolved" else "worse (2005)" if way == "taught" else "-"
-            rows.append(report.Row(f"{count} sines, {evolution.cells} cells, {name}", paper, ours, seeds, minutes[way]))
+            rows.append(report.Row(f"{count} sines, {evolution.cells} cells, {name}", paper, ours, seeds, kept.minutes))
         middle = [statistics.median(values) / power for values in zip(*curves, strict=True)]
         points = tuple((float(k + 1), float(np.log10(max(value, 1e-12)))) for k, value in enumerate(middle))
         lines.append(plot.Line(f"{count} sines", points, report.COLOURS[count - 2]))

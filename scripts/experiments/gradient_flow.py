@@ -1,6 +1,6 @@
 """Vanishing and exploding gradients, measured: how much of an error is left k steps further back, cell by cell.
 
-python scripts/experiments/gradient_flow.py [--quick] [--seeds 20] [--json FILE] [--plot FILE.png]
+python scripts/experiments/gradient_flow.py [--quick] [--seeds 20] [--json FILE] [--plot FILE.svg] [--journal FILE]
 
 The norm of d loss / d state(t-k) over that of d loss / d state(t), untrained, on random inputs: Hochreiter 1991; Bengio,
 Simard & Frasconi 1994; the constant error carousel of Hochreiter & Schmidhuber 1997, section 3.2.
@@ -9,7 +9,6 @@ Simard & Frasconi 1994; the constant error carousel of Hochreiter & Schmidhuber 
 import math
 import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from recog import plot
 from recog.models.cells import family
 from recog.models.cells.cell import Cell, State
 from recog.tasks import report
+from recog.tasks.journal import Journal
 
 FEATURES, HIDDEN = 8, 32
 
@@ -84,16 +84,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table and the claims."""
     arguments = report.parser(__doc__, seeds=20).parse_args(argv)
     seeds, steps = (5, 100) if arguments.quick else (arguments.seeds, 200)
-    rows, lines, left = report.Rows(), [], []
+    rows, lines, left, journal = report.Rows(), [], [], Journal(arguments.journal)
     for (name, short, paper, build, size), colour in zip(NETWORKS, report.COLOURS, strict=True):
-        began, curves = time.monotonic(), []
-        for seed in range(seeds):
+
+        def once(seed: int, build: Callable[[], Cell] = build, size: float = size) -> list[float]:
             torch.manual_seed(seed)
-            curves.append(flow(build().double(), steps, size))
-        median = [statistics.median(values) for values in zip(*curves, strict=True)]
+            return flow(build().double(), steps, size)
+
+        found = journal.figures(f"{name}, {steps} steps", seeds, once)
+        median = [statistics.median(values) for values in zip(*found.values, strict=True)]
         left.append(median)
         ours = ", ".join(f"{median[k]:.1e} after {k}" for k in (10, 50, steps))
-        rows.append(report.Row(name, paper, ours, seeds, (time.monotonic() - began) / 60))
+        rows.append(report.Row(name, paper, ours, seeds, found.minutes))
         points = tuple((float(k), math.log10(max(value, 1e-12))) for k, value in enumerate(median))
         lines.append(plot.Line(short, points, colour))
     vanishing, exploding, carousel, _, leaky, keeping = left

@@ -1,6 +1,6 @@
 """Policy gradients with memory: a T-maze whose signal is at the start and whose turn is at the end.
 
-python scripts/experiments/policy_gradient.py [--quick] [--seeds 5] [--json FILE] [--plot FILE.png]
+python scripts/experiments/policy_gradient.py [--quick] [--seeds 5] [--json FILE] [--plot FILE.svg] [--journal FILE]
 
 Bakker 2001; Wierstra, Foerster, Peters & Schmidhuber 2007. REINFORCE (Williams 1992) through an LSTM: the gradient of
 the log-probability of each action, times the discounted reward that came after it less the mean of the walks at the
@@ -9,7 +9,6 @@ sees the same; at the junction it can but guess.
 """
 
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from recog import plot
 from recog.tasks import maze, report
+from recog.tasks.journal import Journal
 from recog.tasks.learning import Learner, Recipe
 from recog.tasks.network import Shape
 from recog.tasks.sequences import Sequences as Batch
@@ -99,19 +99,21 @@ def train(length: int, remembers: bool, seed: int, most: int) -> tuple[int | Non
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table and the claims."""
     arguments = report.parser(__doc__, seeds=5).parse_args(argv)
-    seeds = 2 if arguments.quick else arguments.seeds
+    seeds, journal = 2 if arguments.quick else arguments.seeds, Journal(arguments.journal)
     rows, lines, share = report.Rows(), [], {}
     for length in (5,) if arguments.quick else (5, 10, 20, 40):
         for remembers in (True, False) if length == 5 or length == 10 else (True,):
-            began, most = time.monotonic(), 6000 if arguments.quick or not remembers else 12_000
-            results = [train(length, remembers, seed, most) for seed in range(seeds)]
-            took = [one for one, _ in results]
-            share[length, remembers] = sum(one is not None for one in took) / seeds
-            goals = np.mean([reached for _, reached in results])
+            most = 6000 if arguments.quick or not remembers else 12_000
             name = f"corridor of {length}, {'LSTM' if remembers else 'no memory'}"
+            found = journal.figures(
+                f"{name}, {most} at most", seeds, lambda seed, of=(length, remembers, most): train(*of[:2], seed, of[2])
+            )
+            took, shares = zip(*found.values, strict=True)
+            share[length, remembers] = sum(one is not None for one in took) / seeds
+            goals = np.mean(shares)
             paper = "solved, ahead of other methods (2007)" if remembers else "-"
             ours = f"{report.solved(took)}; goal reached by {100 * goals:.0f} %"
-            rows.append(report.Row(name, paper, ours, seeds, (time.monotonic() - began) / 60))
+            rows.append(report.Row(name, paper, ours, seeds, found.minutes))
             if remembers:
                 lines.append(report.shares(f"{length}", took, most, report.COLOURS[len(lines)]))
     longest = (

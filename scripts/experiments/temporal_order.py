@@ -1,6 +1,6 @@
 """Temporal order: which of two rare symbols came first, and second, and third, far apart among distractors.
 
-python scripts/experiments/temporal_order.py [--quick] [--seeds 20] [--json FILE] [--plot FILE.png]
+python scripts/experiments/temporal_order.py [--quick] [--seeds 20] [--json FILE] [--plot FILE.svg] [--journal FILE]
 
 Hochreiter & Schmidhuber 1997, experiments 6a and 6b. One change of the weights a line, Adam; solved when all of 256
 fresh lines are told right; 2,560 others then count what is wrong, as in the paper.
@@ -8,7 +8,6 @@ fresh lines are told right; 2,560 others then count what is wrong, as in the pap
 
 import statistics
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from recog import plot
 from recog.tasks import order, report
-from recog.tasks.learning import Learner, Recipe, chosen, learn
+from recog.tasks.journal import Journal
+from recog.tasks.learning import Learner, Recipe, chosen, learn, passes
 from recog.tasks.network import Shape
 from recog.tasks.sequences import Sequences as Batch
 
@@ -64,12 +64,12 @@ TRIALS = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table and the claims."""
     arguments = report.parser(__doc__, seeds=20).parse_args(argv)
-    seeds = 3 if arguments.quick else arguments.seeds
+    seeds, journal = 3 if arguments.quick else arguments.seeds, Journal(arguments.journal)
     rows, lines, share = report.Rows(), [], {}
     for trial in TRIALS:
         if arguments.quick and trial not in (TRIALS[0], TRIALS[2]):
             continue
-        began, telling = time.monotonic(), trial.telling
+        telling = trial.telling
 
         def draw(rng: np.random.Generator, count: int, telling: int = telling) -> Batch:
             return order.ordered(rng, count, telling)
@@ -77,17 +77,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         looked, counted = draw(np.random.default_rng(1), 256), draw(np.random.default_rng(2), 2560)
 
         def solved(learner: Learner, looked: Batch = looked) -> bool:
-            return chosen(learner.answers(looked), looked) == 1
+            return passes(learner, looked, lambda answers, part: chosen(answers, part) == 1)
 
-        took, missed = [], []
-        for seed in range(seeds):
+        def once(seed: int, trial: Trial = trial, counted: Batch = counted) -> tuple[int | None, int]:
             learner = Learner(trial.shape, seed, **trial.start)
-            took.append(learn(learner, draw, solved, RECIPE))
-            missed.append(round(2560 * (1 - chosen(learner.answers(counted), counted))))
+            took = learn(learner, draw, solved, RECIPE)
+            return took, round(2560 * (1 - chosen(learner.answers(counted), counted)))
+
+        found = journal.figures(trial.name, seeds, once)
+        took, missed = zip(*found.values, strict=True)
         share[trial.name] = sum(one is not None for one in took) / seeds
         done = [count for count, one in zip(missed, took, strict=True) if one is not None] or missed
         ours = f"{report.solved(took)}; wrong {statistics.median(done):g} of 2,560 (median)"
-        rows.append(report.Row(trial.name, trial.paper, ours, seeds, (time.monotonic() - began) / 60))
+        rows.append(report.Row(trial.name, trial.paper, ours, seeds, found.minutes))
         if trial.short:
             lines.append(report.shares(trial.short, took, RECIPE.most, report.COLOURS[len(lines)]))
     claims = [

@@ -1,6 +1,6 @@
 """Precise timing: spikes told apart by one step in ten, twenty, fifty, and made at such distances. Do peepholes help?
 
-python scripts/experiments/timing.py [--quick] [--seeds 10] [--json FILE] [--plot FILE.png]
+python scripts/experiments/timing.py [--quick] [--seeds 10] [--json FILE] [--plot FILE.svg] [--journal FILE]
 
 Gers, Schraudolph & Schmidhuber 2002, tasks MSD and GTS; their cells have no squashing of the memory, nor have ours
 (h = o c). Making: five spikes are taught from one start signal, over and over; then ten times as many are asked for.
@@ -8,7 +8,6 @@ Adam with a falling rate, where the paper had online descent over far more steps
 """
 
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,8 +17,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from recog import plot
 from recog.tasks import report, timing
-from recog.tasks.learning import Learner, Recipe, learn, pool, right
-from recog.tasks.network import Shape
+from recog.tasks.journal import Journal
+from recog.tasks.learning import Learner, Recipe, learn, passes, pool, right
+from recog.tasks.network import Doubles, Shape
 from recog.tasks.sequences import Sequences as Batch
 
 PAPER = {
@@ -28,6 +28,11 @@ PAPER = {
     ("make", 1): "stable streams (2002)",
     ("make", 0): "fails (2002)",
 }
+
+
+def told(answers: Doubles, lines: Batch) -> bool:
+    """Whether all is right: each answer on its side of 0.5."""
+    return right(answers, lines, least=0.5) == 1
 
 
 def measure(interval: int, peephole: int, seed: int, most: int) -> int | None:
@@ -39,7 +44,7 @@ def measure(interval: int, peephole: int, seed: int, most: int) -> int | None:
 
     learner = Learner(Shape(1, 4, 1, peephole=peephole, straight=1), seed, forget_bias=3.0)
     recipe = Recipe("several", rate=0.01, most=most, check=500)
-    return learn(learner, draw, lambda one: right(one.answers(test), test, least=0.5) == 1, recipe)
+    return learn(learner, draw, lambda one: passes(one, test, told), recipe)
 
 
 def make(interval: int, peephole: int, seed: int, most: int) -> int | None:
@@ -47,24 +52,28 @@ def make(interval: int, peephole: int, seed: int, most: int) -> int | None:
     taught, asked = timing.generated(interval, 5), timing.generated(interval, 50)
     learner = Learner(Shape(1, 8, 1, peephole=peephole, straight=1), seed, forget_bias=3.0)
     recipe = Recipe("several", rate=0.02, most=most, check=200, falling=True)
-    return learn(learner, pool(taught), lambda one: right(one.answers(asked), asked, least=0.5) == 1, recipe)
+    return learn(learner, pool(taught), lambda one: passes(one, asked, told), recipe)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table and the claims."""
     arguments = report.parser(__doc__, seeds=10).parse_args(argv)
-    seeds = 4 if arguments.quick else arguments.seeds
+    seeds, journal = 4 if arguments.quick else arguments.seeds, Journal(arguments.journal)
     intervals = (10,) if arguments.quick else (10, 20, 49)
     rows, share = report.Rows(), {}
     for name, task, most in (("measure", measure, 20_000), ("make", make, 6000)):
         for interval in intervals:
             for peephole in (1, 0):
-                began = time.monotonic()
-                took = [task(interval, peephole, seed, 5000 if arguments.quick else most) for seed in range(seeds)]
-                share[name, interval, peephole] = sum(one is not None for one in took) / seeds
+                limit = 5000 if arguments.quick else most
                 what = f"{name} {interval}, {'with' if peephole else 'without'} peepholes"
-                minutes = (time.monotonic() - began) / 60
-                rows.append(report.Row(what, PAPER[name, peephole], report.solved(took), seeds, minutes))
+                found = journal.figures(
+                    f"{what}, {limit} at most",
+                    seeds,
+                    lambda seed, of=(task, interval, peephole, limit): of[0](of[1], of[2], seed, of[3]),
+                )
+                took = found.values
+                share[name, interval, peephole] = sum(one is not None for one in took) / seeds
+                rows.append(report.Row(what, PAPER[name, peephole], report.solved(took), seeds, found.minutes))
     total = {peephole: sum(value for key, value in share.items() if key[2] == peephole) for peephole in (1, 0)}
     claims = [
         report.Claim(
