@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-from recog import phones
+from recog import phones, spelling
 from recog.errors import ConfigError
 
 _TYPOGRAPHIC_VARIANTS = str.maketrans(
@@ -35,6 +35,14 @@ def spoken(text: str) -> str:
     return " ".join(re.sub(r"[^a-z' ]", "", text).split())
 
 
+def normalised(text: str) -> str:
+    """For old handwriting: long s, letters above the line, strokes for n and m, hyphens at line ends spelt out.
+
+    Every rule stands in recog.spelling.
+    """
+    return spelling.normalised(text)
+
+
 def phones_61(text: str) -> str:
     """For TIMIT's 61 phones: each name becomes one letter (recog.phones), anything else is dropped."""
     return phones.letters(text, 61)
@@ -57,6 +65,7 @@ RULES: dict[str, Callable[[str], str]] = {
     "phones-61": phones_61,
     "phones-48": phones_48,
     "phones-39": phones_39,
+    "normalised": normalised,
 }
 
 
