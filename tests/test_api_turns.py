@@ -34,6 +34,27 @@ def test_clients_take_turns() -> None:
     turns.close()
 
 
+def test_one_client_leaves_room_for_another() -> None:
+    turns, begin = Turns(together=3), threading.Event()
+    started = list[str]()
+
+    def work(name: str) -> None:
+        started.append(name)
+        assert begin.wait(10)
+
+    futures = [turns.ask("a", lambda number=number: work(f"a{number}")) for number in range(4)]
+    wait_for(lambda: len(started) == 2)
+    assert sorted(started) == ["a0", "a1"] and len(turns) == 2
+    futures.append(turns.ask("b", lambda: work("b")))
+    wait_for(lambda: len(started) == 3)
+    assert started[2] == "b"  # though two of a's came before it
+    begin.set()
+    for future in futures:
+        future.result(10)
+    assert sorted(started) == ["a0", "a1", "a2", "a3", "b"]
+    turns.close()
+
+
 def test_a_full_queue_and_a_closed_one_are_told() -> None:
     turns, begin = Turns(1), threading.Event()
     turns.ask("a", lambda: begin.wait(10))

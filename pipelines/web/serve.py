@@ -57,17 +57,18 @@ def serve(arguments: argparse.Namespace, config: str | None = None, defaults: Ma
             print("the page needs gradio, which is not installed here: pip install 'recog[app]'", file=sys.stderr)
             return 1
         # Not at the top: these load torch, which `--help` and the refusal need not wait for.
+        from pipelines.shared_recognizer import share
         from pipelines.web import api, gate, handwriting, log, served, speech, train
         from pipelines.web.api_work import Desk
         from pipelines.web.limits import Limits
         from pipelines.web.once import Once
         from pipelines.web.turns import Turns
 
-        listener = Once(lambda: speech.load(settings.speech))
-        reader = Once(lambda: handwriting.load(settings.handwriting))
+        listener = Once(lambda: share(speech.load(settings.speech)))
+        reader = Once(lambda: share(handwriting.load(settings.handwriting)))
         limits = Limits(settings.megabytes, settings.minutes, settings.megapixels, settings.keep_minutes)
         bundles = served.collect(settings.speech, listener, settings.handwriting, reader)
-        desk = Desk(bundles, folder, limits, Turns(settings.most_waiting), upload_seconds=settings.upload_seconds)
+        desk = Desk(bundles, folder, limits, Turns(settings.most_waiting, settings.together), upload_seconds=settings.upload_seconds)
         door = api.api(desk, token, log.write if settings.log == "json" else None)
         # The page may turn to bundles that were trained on it; the API's names keep their meaning.
         shown = Once(lambda: listener()), Once(lambda: reader())

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.handwriting import HandwritingPipeline
+from pipelines.shared_recognizer import share
 from pipelines.speech import SpeechPipeline
 from pipelines.web import handwriting, speech
 from pipelines.web.once import Once
@@ -93,9 +94,9 @@ def _on_shelf(folder: Path) -> ServedBundle | None:
     except (OSError, ValueError, AttributeError):
         return None  # damaged: it cannot be served, and takes nobody's place
     if kind == "speech":
-        return ServedBundle(folder.name, kind, Once(lambda: speech.load(folder)), _created(folder))
+        return ServedBundle(folder.name, kind, Once(lambda: share(speech.load(folder))), _created(folder))
     if kind == "handwriting":
-        return ServedBundle(folder.name, kind, Once(lambda: handwriting.load(folder)), _created(folder))
+        return ServedBundle(folder.name, kind, Once(lambda: share(handwriting.load(folder))), _created(folder))
     return None
 
 

@@ -42,6 +42,8 @@ class ServeSettings:
     runs: str = "runs"
     # Requests that may wait for the model; further ones are told to come again.
     most_waiting: int = 64
+    # Requests that are read side by side; what they ask the network goes through it in common batches.
+    together: int = 4
     # Running requests are given so long when the server is stopped.
     grace_seconds: float = 30.0
 
@@ -50,7 +52,7 @@ class ServeSettings:
             raise ConfigError(f"serve.log is {self.log!r}; choose 'plain' or 'json'")
         if self.port is not None and not 0 <= self.port <= 65535:
             raise ConfigError(f"serve.port is {self.port}; expected 0 to 65535")
-        for name in ("megabytes", "minutes", "megapixels", "upload_seconds", "most_waiting"):
+        for name in ("megabytes", "minutes", "megapixels", "upload_seconds", "most_waiting", "together"):
             if getattr(self, name) <= 0:
                 raise ConfigError(f"serve.{name} is {getattr(self, name)}; expected more than 0")
         if self.keep_minutes < 3 or self.grace_seconds < 0:

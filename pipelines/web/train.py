@@ -12,6 +12,7 @@ import gradio as gr
 from pipelines import unpacking
 from pipelines.fine_tuning import DONE, FAILED, STOPPED, TRAINING, Run, Runs
 from pipelines.handwriting import HandwritingPipeline
+from pipelines.shared_recognizer import share
 from pipelines.speech import SpeechPipeline
 from pipelines.web import chart, handwriting, speech
 from pipelines.web.limits import Limits, refusal, told
@@ -169,7 +170,7 @@ class TrainTab:
         run = self._run(name)
         try:
             kind, folder = run.began.kind, run.bundle()
-            made: Any = speech.load(folder) if kind == "speech" else handwriting.load(folder)
+            made: Any = share(speech.load(folder) if kind == "speech" else handwriting.load(folder))
         except RecogError as error:
             raise refusal(str(error)) from error
         self._first.setdefault(kind, self.pipelines[kind]())

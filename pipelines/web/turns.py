@@ -1,7 +1,7 @@
-"""One request at a time on the model, in a fair order: whoever was served longest ago is next."""
+"""A few requests at a time on the model, in a fair order: whoever was served longest ago is next."""
 
 import threading
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -12,13 +12,18 @@ T = TypeVar("T")
 
 
 class Turns:
-    """Runs work in a thread of its own. Clients take turns, so that a hundred files of one do not hold up another's."""
+    """Runs work in threads of its own. Clients take turns, so that a hundred files of one do not hold up another's.
 
-    def __init__(self, most_waiting: int = 64) -> None:
-        self.most_waiting = most_waiting
+    `together` pieces of work run side by side; of one client at most all but one, so that its long recordings always
+    leave room for somebody else.
+    """
+
+    def __init__(self, most_waiting: int = 64, together: int = 1) -> None:
+        self.most_waiting, self.together = most_waiting, together
         self._waiting: OrderedDict[str, deque[tuple[Future[Any], Callable[[], Any]]]] = OrderedDict()
+        self._running: Counter[str] = Counter()
         self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._threads = 0
         self._closed = False
 
     def ask(self, client: str, work: Callable[[], T]) -> "Future[T]":
@@ -33,10 +38,10 @@ class Turns:
             if len(self) >= self.most_waiting:
                 raise RefusalError(503, f"{self.most_waiting} requests are waiting already; try again in a moment")
             self._waiting.setdefault(client, deque()).append((future, work))
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._serve, name="turns", daemon=True)
-                self._thread.start()
-            self._changed.notify()
+            if self._threads < self.together:
+                self._threads += 1
+                threading.Thread(target=self._serve, name="turns", daemon=True).start()
+            self._changed.notify_all()
         return future
 
     def __len__(self) -> int:
@@ -50,31 +55,42 @@ class Turns:
             self._closed = True
             left = [future for queue in self._waiting.values() for future, _ in queue]
             self._waiting.clear()
-            self._changed.notify()
+            self._changed.notify_all()
         for future in left:
             future.cancel()
 
     def _serve(self) -> None:
         while (turn := self._next()) is not None:
-            future, work = turn
-            if not future.set_running_or_notify_cancel():
-                continue
+            client, future, work = turn
             try:
-                result = work()
-            except BaseException as error:
-                future.set_exception(error)
-            else:
-                future.set_result(result)
+                if future.set_running_or_notify_cancel():
+                    try:
+                        result = work()
+                    except BaseException as error:
+                        future.set_exception(error)
+                    else:
+                        future.set_result(result)
+                        del result
+            finally:
+                with self._changed:
+                    self._running[client] -= 1
+                    self._running += Counter()  # forgets who has nothing running
+                    self._changed.notify_all()
             del turn, future, work  # what was read is not kept until somebody else comes
 
-    def _next(self) -> tuple[Future[Any], Callable[[], Any]] | None:
+    def _next(self) -> tuple[str, Future[Any], Callable[[], Any]] | None:
+        most = max(1, self.together - 1)
         with self._changed:
-            while not self._waiting:
+            while True:
+                client = next((one for one in self._waiting if self._running[one] < most), None)
+                if client is not None:
+                    break
                 if self._closed:
                     return None
                 self._changed.wait()
-            client, queue = self._waiting.popitem(last=False)
-            turn = queue.popleft()
+            queue = self._waiting.pop(client)
+            future, work = queue.popleft()
             if queue:
                 self._waiting[client] = queue  # at the end: the others first
-            return turn
+            self._running[client] += 1
+            return client, future, work

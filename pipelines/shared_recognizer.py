@@ -1,0 +1,113 @@
+"""One network for several requests at once: what they ask it while it works goes through it together, next."""
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from recog.recognizer import Recognizer
+
+
+class Recognising(Protocol):
+    """A pipeline: what it reads with may be exchanged."""
+
+    recognizer: Recognizer
+
+
+P = TypeVar("P", bound=Recognising)
+
+
+@dataclass
+class _Asked:
+    """The samples of one request, and what became of them."""
+
+    features: list[Tensor]
+    found: list[tuple[int, NDArray[np.float32]]] = field(default_factory=list)
+    failure: Exception | None = None
+    done: bool = False
+
+    @property
+    def frames(self) -> int:
+        return sum(len(matrix) for matrix in self.features)
+
+
+class SharedRecognizer(Recognizer):
+    """A recogniser that several threads may ask at the same time; everyone gets what it would have got alone.
+
+    Nobody waits for others to come: who finds the network free takes along all that wait, up to `batch_frames` frames,
+    in the order in which they came. A small batch costs nearly as much time as one sample, since the recurrence over
+    time is what takes it.
+    """
+
+    def __init__(self, own: Recognizer) -> None:
+        # The very same network and decoder: neither keeps anything between calls.
+        self.__dict__.update(vars(own))
+        self._changed = threading.Condition()
+        self._waiting: deque[_Asked] = deque()
+        self._busy = False
+        # How often the network was run, and for how many requests together.
+        self.runs = self.requests = 0
+
+    def log_probs(self, features: Sequence[Tensor]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """As `Recognizer.log_probs`, together with what others ask now."""
+        asked = _Asked(list(features))
+        with self._changed:
+            self._waiting.append(asked)
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: asked.done or not self._busy)
+                if asked.done:
+                    break
+                group = self._group()
+                self._busy = True
+            try:
+                self._run(group)
+            finally:
+                with self._changed:
+                    self._busy = False
+                    self._changed.notify_all()
+        if asked.failure is not None:
+            raise asked.failure
+        yield from asked.found
+
+    def _group(self) -> list[_Asked]:
+        """Those who came first, as many as fit into a batch; at least one."""
+        group = [self._waiting.popleft()]
+        room = self.options.batch_frames - group[0].frames
+        while self._waiting and self._waiting[0].frames <= room:
+            group.append(self._waiting.popleft())
+            room -= group[-1].frames
+        return group
+
+    def _run(self, group: Sequence[_Asked]) -> None:
+        """Answers all of a group. What fails together is tried alone, so that one bad request harms no other."""
+        places = [(asked, number) for asked in group for number in range(len(asked.features))]
+        try:
+            for index, log_probs in super().log_probs([asked.features[number] for asked, number in places]):
+                asked, number = places[index]
+                asked.found.append((number, log_probs))
+        except Exception as error:
+            for asked in group:
+                asked.found.clear()
+            if len(group) == 1:
+                group[0].failure = error
+            else:
+                for asked in group:
+                    self._run([asked])
+                return
+        finally:
+            for asked in group:
+                asked.done = True
+        self.runs += 1
+        self.requests += len(group)
+
+
+def share(pipeline: P) -> P:
+    """The pipeline, which from now on several threads ask together."""
+    pipeline.recognizer = SharedRecognizer(pipeline.recognizer)
+    return pipeline

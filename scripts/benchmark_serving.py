@@ -1,0 +1,227 @@
+"""Loads a server as many clients would, and times it against its own pipeline: throughput, fairness, memory.
+
+python scripts/benchmark_serving.py [--clients 32] [--seconds 60] [--requests 1000] [--json FILE]
+
+Server, pipeline and clients share this machine. The pipeline is timed alone, before and after the load, in a process of
+its own, so that whatever else runs here slows both. Every client comes from an address of its own (Linux; 127.0.0.x).
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+EXAMPLES = ROOT / "pipelines" / "web" / "examples"
+AUDIO, IMAGES = "/v1/audio/transcriptions", "/v1/images/transcriptions"
+# What the process that times the pipeline alone does: kind, bundle, file and seconds on its command line.
+ALONE = """
+import sys, time
+from pipelines.handwriting import HandwritingPipeline
+from pipelines.speech import SpeechPipeline
+kind, bundle, path, seconds = sys.argv[1:]
+pipeline = (SpeechPipeline if kind == "speech" else HandwritingPipeline).load(bundle)
+pipeline(path), pipeline(path)
+began, done = time.perf_counter(), 0
+while time.perf_counter() - began < float(seconds):
+    pipeline(path)
+    done += 1
+print(done / (time.perf_counter() - began))
+"""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What so many clients at once met."""
+
+    kind: str
+    clients: int
+    seconds: float
+    answered: int
+    # Answers other than 200, and requests without one.
+    errors: int
+    per_second: float
+    # The pipeline by itself, and the server's share of that.
+    pipeline_per_second: float
+    share: float
+    # Requests answered to the client that got the fewest, and the most.
+    fewest: int
+    most: int
+    median_seconds: float
+    slowest_seconds: float
+
+
+@dataclass(frozen=True)
+class Memory:
+    """The server's resident memory over many requests, one after another."""
+
+    requests: int
+    # Megabytes after every tenth of them.
+    megabytes: tuple[float, ...]
+    # The last against the one after the first fifth, in which it warms up.
+    growth: float
+
+
+@contextlib.contextmanager
+def served(arguments: argparse.Namespace) -> Iterator[tuple[str, int]]:
+    """A server in a process of its own: its address and process number."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "recog", "serve", "--speech", arguments.speech]
+        command += ["--handwriting", arguments.handwriting, "--port", "0"]
+        environment = {**os.environ, "TMPDIR": folder, "RECOG_SERVE_MOST_WAITING": str(2 * arguments.clients)}
+        with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as server:
+            assert server.stderr is not None
+            ready = json.loads(server.stderr.readline())
+            # Lines of the log are read away, lest the server waits for somebody to.
+            threading.Thread(target=server.stderr.read, daemon=True).start()
+            try:
+                yield ready["address"].rstrip("/"), server.pid
+            finally:
+                server.terminate()
+                server.wait(60)
+
+
+def alone(kind: str, bundle: str, path: Path, seconds: float) -> float:
+    """Files a second of the pipeline by itself."""
+    command = [sys.executable, "-c", ALONE, kind, bundle, str(path), str(seconds)]
+    return float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+
+
+def load(address: str, route: str, path: Path, clients: int, seconds: float) -> tuple[list[list[float]], int]:
+    """Seconds of each answer for each client, and the number of errors."""
+    import httpx
+
+    content, end = path.read_bytes(), time.monotonic() + seconds
+    took: list[list[float]] = [[] for _ in range(clients)]
+    failed = [0] * clients
+
+    def ask(client: int) -> None:
+        own = f"127.0.1.{client + 1}" if sys.platform == "linux" else None
+        with httpx.Client(transport=httpx.HTTPTransport(local_address=own), timeout=120) as session:
+            while (began := time.monotonic()) < end:
+                try:
+                    good = session.post(address + route, files={"file": ("a", content)}).status_code == 200
+                except httpx.HTTPError:
+                    good = False
+                failed[client] += not good
+                took[client].append(time.monotonic() - began)
+
+    threads = [threading.Thread(target=ask, args=(client,)) for client in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return took, sum(failed)
+
+
+def loaded(arguments: argparse.Namespace, address: str, kind: str) -> Load:
+    """The load of one kind of files, between two timings of the pipeline alone."""
+    bundle, path = getattr(arguments, kind), getattr(arguments, "audio" if kind == "speech" else "picture")
+    route = AUDIO if kind == "speech" else IMAGES
+    load(address, route, path, 2, 5.0)  # warms up
+    before = alone(kind, bundle, path, arguments.seconds / 3)
+    began = time.monotonic()
+    took, errors = load(address, route, path, arguments.clients, arguments.seconds)
+    seconds = time.monotonic() - began  # with the last answers, which come after the end
+    after = alone(kind, bundle, path, arguments.seconds / 3)
+    every = [one for client in took for one in client]
+    rate, own = (len(every) - errors) / seconds, (before + after) / 2
+    counts = [len(client) for client in took]
+    told = (rate, own, rate / own)
+    return Load(
+        kind,
+        arguments.clients,
+        round(seconds, 1),
+        len(every) - errors,
+        errors,
+        *(round(one, 3) for one in told),
+        min(counts),
+        max(counts),
+        round(statistics.median(every), 3),
+        round(max(every), 3),
+    )
+
+
+def memory(address: str, process: int, arguments: argparse.Namespace) -> Memory:
+    """Recordings and pictures in turn, one after another."""
+    import httpx
+
+    sizes, requests = [], arguments.requests
+    files = ((AUDIO, arguments.audio.read_bytes()), (IMAGES, arguments.picture.read_bytes()))
+    with httpx.Client(timeout=120) as session:
+        for number in range(1, requests + 1):
+            route, content = files[number % 2]
+            session.post(address + route, files={"file": ("a", content)}).raise_for_status()
+            if number % max(1, requests // 10) == 0:
+                pages = int(Path(f"/proc/{process}/statm").read_text().split()[1])
+                sizes.append(round(pages * os.sysconf("SC_PAGE_SIZE") / 1e6, 1))
+    return Memory(requests, tuple(sizes), round(sizes[-1] / sizes[min(1, len(sizes) - 1)] - 1, 4))
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--speech", default="speech-en", metavar="BUNDLE", help="speech bundle (speech-en)")
+    parser.add_argument(
+        "--handwriting", default="handwriting-latin", metavar="BUNDLE", help="handwriting bundle (handwriting-latin)"
+    )
+    parser.add_argument("--audio", type=Path, default=EXAMPLES / "reader.opus", help="recording (the example's, 6 s)")
+    parser.add_argument(
+        "--picture", type=Path, default=EXAMPLES / "line-english.webp", help="picture (an example line)"
+    )
+    parser.add_argument("--clients", type=int, default=32, help="clients at once (32)")
+    parser.add_argument("--seconds", type=float, default=60.0, help="seconds of load for each kind (60)")
+    parser.add_argument(
+        "--requests", type=int, default=1000, help="requests over which memory is watched; 0: none (1000)"
+    )
+    parser.add_argument("--json", type=Path, help="write all figures to this file")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints the tables; 1 where a request was lost, the server is slower than wanted, unfair, or grows."""
+    arguments = parser().parse_args(argv)
+    good, told = True, dict[str, object]()
+    with served(arguments) as (address, process):
+        heads = (
+            "kind",
+            "clients",
+            "s",
+            "answered",
+            "errors",
+            "1/s",
+            "pipeline",
+            "share",
+            "fewest",
+            "most",
+            "median s",
+            "max s",
+        )
+        print("".join(f"{head:>12}" for head in heads))
+        for kind in ("speech", "handwriting"):
+            found = loaded(arguments, address, kind)
+            print("".join(f"{value:>12}" for value in asdict(found).values()), flush=True)
+            told[kind] = asdict(found)
+            good &= not found.errors and found.share >= 0.8 and found.fewest >= 0.5 * found.most
+        if arguments.requests and Path("/proc/self/statm").exists():
+            kept = memory(address, process, arguments)
+            print(f"memory over {kept.requests} requests, MB: {kept.megabytes}, growth {100 * kept.growth:.1f} %")
+            told["memory"] = asdict(kept)
+            good &= kept.growth <= 0.05
+    if arguments.json:
+        arguments.json.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
