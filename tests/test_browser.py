@@ -2,9 +2,11 @@
 import gc
 import re
 import shutil
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
@@ -19,15 +21,32 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 if CHROMIUM is None:
     pytest.skip("the browser test needs Chromium: apt-get install chromium", allow_module_level=True)
 
+from pipelines.fine_tuning import Runs
 from pipelines.handwriting import HandwritingPipeline
 from pipelines.speech import SpeechPipeline
+from pipelines.transcript import SpeechTranscript
 from pipelines.web.limits import Limits
 from pipelines.web.once import Once
 from pipelines.web.page import Page
+from pipelines.web.train import Training
+from recog import checkpoint
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
 expect = playwright.expect
 expect.set_options(timeout=20_000)
+
+
+# Recordings wait for this, in the test that looks at the queue.
+GOING = threading.Event()
+GOING.set()
+
+
+class Waiting(SpeechPipeline):
+    """A pipeline that works when it may."""
+
+    def __call__(self, *args: Any, **more: Any) -> SpeechTranscript:
+        assert GOING.wait(60)
+        return super().__call__(*args, **more)
 
 
 @pytest.fixture(scope="module")
@@ -36,12 +55,19 @@ def address(
 ) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
+        # What trainings may begin with: something small.
+        patch.setattr(checkpoint, "SHELF", trained_speech_bundle.parent)
+        runs = Runs(tmp_path_factory.mktemp("runs"))
+        listener = Waiting(checkpoint.load(trained_speech_bundle))
+        listener.transcript(spell_wave(SPOKEN_TEXTS[0]))  # compiles the decoder, in a fresh checkout
         page = Page(
-            Once(lambda: SpeechPipeline.load(trained_speech_bundle)),
+            Once(lambda: listener),
             Once(lambda: HandwritingPipeline.load(trained_handwriting_bundle)),
             Limits(megabytes=1),
+            Training(runs, folders=True),
         )
         yield page.launch()
+        runs.close()
         page.close()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
@@ -208,3 +234,68 @@ def test_files_with_their_texts_are_read_and_measured(tab: "playwright.Page", tm
     tab.get_by_role("button", name="Measure", exact=True).click()
     expect(tab.get_by_role("region", name="Lines")).to_contain_text("add 2→1")
     expect(tab.get_by_text("Left out: alone.txt, which belongs to no file.")).to_be_visible()
+
+
+def test_several_users_wait_in_a_queue_that_tells_their_place(
+    browser: "playwright.Browser", address: str, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "a.wav", spell_wave(SPOKEN_TEXTS[1], TINY_SPEECH.rate_hz), TINY_SPEECH.rate_hz)
+    (tmp_path / "a.txt").write_text(SPOKEN_TEXTS[1], encoding="utf-8")
+    users = []
+    GOING.clear()
+    try:
+        for _ in range(3):
+            user = browser.new_context().new_page()
+            user.goto(address)
+            user.get_by_role("tab", name="Measure").click()
+            files = user.get_by_role("tabpanel").locator("input[type=file]").first
+            files.set_input_files([tmp_path / "a.wav", tmp_path / "a.txt"])
+            expect(user.get_by_role("row", name="a.txt")).to_be_visible()
+            user.get_by_role("button", name="Measure", exact=True).click()
+            expect(user.get_by_test_id("status-tracker").filter(visible=True).first).to_be_visible()
+            users.append(user)
+        expect(users[1].get_by_text(re.compile(r"queue: 1/[12]")).first).to_be_visible()
+        expect(users[2].get_by_text("queue: 2/2").first).to_be_visible()
+    finally:
+        GOING.set()
+    for user in users:
+        expect(user.get_by_role("region", name="Lines")).to_contain_text(SPOKEN_TEXTS[1])
+        user.context.close()
+
+
+def test_a_recogniser_is_trained_stopped_gone_on_with_and_used(tab: "playwright.Page", tmp_path: Path) -> None:
+    for number, text in enumerate(SPOKEN_TEXTS):
+        wave = spell_wave(text, TINY_SPEECH.rate_hz)
+        soundfile.write(tmp_path / f"{number}.wav", wave, TINY_SPEECH.rate_hz)
+        (tmp_path / f"{number}.txt").write_text(text, encoding="utf-8")
+    tab.get_by_role("tab", name="Train").click()
+    status = tab.get_by_role("status", name="Run")
+    tab.get_by_role("button", name="Start training").click()
+    expect(tab.get_by_test_id("toast-body")).to_contain_text("Choose a recogniser to begin with, a folder or its zip")
+    tab.get_by_label("Folder on this computer").fill(str(tmp_path))
+    tab.get_by_label("Name of the new recogniser").fill("mine")
+    tab.get_by_label("Passes over the samples").fill("900")
+    tab.get_by_role("button", name="Start training").click()
+    expect(status).to_contain_text("mine is being trained: 7 samples to learn from, 1 to choose by.")
+    expect(status).to_contain_text("after the first pass", timeout=60_000)
+    curves = tab.get_by_role("region", name="Curves")
+    expect(curves.get_by_role("img", name="Error rates, %, over updates")).to_be_visible()
+    assert curves.locator("polyline").count() >= 4
+    tab.get_by_role("button", name="Stop", exact=True).click()
+    expect(status).to_contain_text("mine was stopped, and can go on", timeout=60_000)
+    reached = int(str(re.search(r"Update (\d+)", status.inner_text())[1]))  # type: ignore[index]
+    tab.get_by_role("button", name="Go on").click()
+    expect(status).to_contain_text("mine is being trained")
+    expect(status).not_to_contain_text(f"Update {reached},", timeout=60_000)
+    tab.get_by_role("button", name="Stop", exact=True).click()
+    expect(status).to_contain_text("mine was stopped", timeout=60_000)
+    tab.get_by_role("button", name="Use in the other tabs").click()
+    expect(status).to_contain_text("The page reads with mine.")
+    tab.reload()
+    tab.get_by_role("tab", name="Train").click()
+    expect(status).to_contain_text("The page reads with mine.")
+    tab.get_by_label("Begin with this recogniser").click()
+    expect(tab.get_by_role("option", name="mine (trained here)")).to_be_visible()
+    tab.keyboard.press("Escape")
+    tab.get_by_role("button", name="Use the first one again").click()
+    expect(status).not_to_contain_text("The page reads with mine.")
