@@ -18,7 +18,7 @@ EXTRAS = {"app": ("app",), "test": ("app", "dev")}
 MODULES = {
     "": ("torch", "av", "librosa", "soundfile", "PIL", "pypdfium2", "jiwer", "safetensors", "tqdm"),
     "app": ("gradio",),
-    "dev": ("pytest", "ruff", "mypy", "hypothesis"),
+    "dev": ("pytest", "ruff", "mypy", "hypothesis", "playwright", "openai"),
 }
 
 

@@ -31,7 +31,9 @@ from pipelines.web.page import Page
 from pipelines.web.train import Training
 from recog import checkpoint
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
+# Those without `slow` run in `make test`: one way through every tab but the one that trains.
+slow = pytest.mark.slow
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 expect = playwright.expect
 expect.set_options(timeout=20_000)
 
@@ -140,6 +142,7 @@ def test_a_bad_file_is_refused_and_makes_room_for_the_next(tab: "playwright.Page
     expect(tab.get_by_role("button", name="Click to upload or drop files")).to_be_visible()
 
 
+@slow
 def test_a_file_over_the_limit_is_refused(tab: "playwright.Page", tmp_path: Path) -> None:
     expect(tab.get_by_text("Up to 30 minutes and 1 MB.")).to_be_visible()
     (tmp_path / "long.wav").write_bytes(bytes(1_100_000))
@@ -147,6 +150,7 @@ def test_a_file_over_the_limit_is_refused(tab: "playwright.Page", tmp_path: Path
     expect(tab.get_by_test_id("toast-body")).to_contain_text("size")
 
 
+@slow
 def test_a_picture_that_browsers_cannot_show_is_shown(tab: "playwright.Page", tmp_path: Path) -> None:
     Image.new("L", (60, 30), 128).save(tmp_path / "grey.tif")
     tab.get_by_role("tab", name="Handwriting").click()
@@ -155,6 +159,7 @@ def test_a_picture_that_browsers_cannot_show_is_shown(tab: "playwright.Page", tm
     expect(picture).to_have_js_property("naturalWidth", 60)
 
 
+@slow
 def test_the_example_is_one_key_away(tab: "playwright.Page") -> None:
     tab.get_by_role("button", name="Transcribe").focus()
     tab.keyboard.press("Tab")
@@ -186,6 +191,7 @@ def test_a_recording_is_looked_into(tab: "playwright.Page", tmp_path: Path) -> N
     assert Path(saving.value.path()).read_text(encoding="utf-8").startswith("<svg ")
 
 
+@slow
 def test_a_line_is_looked_into_and_a_missing_one_refused(tab: "playwright.Page", tmp_path: Path) -> None:
     draw_line(WRITTEN_TEXTS[4]).save(tmp_path / "line.png")
     tab.get_by_role("tab", name="Look inside").click()
@@ -223,6 +229,7 @@ def test_two_texts_are_measured(tab: "playwright.Page") -> None:
     assert saved[1].startswith("line 1,the cat sat,the cut sat down,0.66667,0.54545,1,0,1,3,6,11")
 
 
+@slow
 def test_files_with_their_texts_are_read_and_measured(tab: "playwright.Page", tmp_path: Path) -> None:
     draw_line(WRITTEN_TEXTS[4]).save(tmp_path / "line.png")
     (tmp_path / "line.gt.txt").write_text("add 2", encoding="utf-8")
@@ -236,6 +243,7 @@ def test_files_with_their_texts_are_read_and_measured(tab: "playwright.Page", tm
     expect(tab.get_by_text("Left out: alone.txt, which belongs to no file.")).to_be_visible()
 
 
+@slow
 def test_several_users_wait_in_a_queue_that_tells_their_place(
     browser: "playwright.Browser", address: str, tmp_path: Path
 ) -> None:
@@ -263,6 +271,7 @@ def test_several_users_wait_in_a_queue_that_tells_their_place(
         user.context.close()
 
 
+@slow
 def test_a_recogniser_is_trained_stopped_gone_on_with_and_used(tab: "playwright.Page", tmp_path: Path) -> None:
     for number, text in enumerate(SPOKEN_TEXTS):
         wave = spell_wave(text, TINY_SPEECH.rate_hz)

@@ -68,7 +68,13 @@ def serve(arguments: argparse.Namespace, config: str | None = None, defaults: Ma
         reader = Once(lambda: share(handwriting.load(settings.handwriting)))
         limits = Limits(settings.megabytes, settings.minutes, settings.megapixels, settings.keep_minutes)
         bundles = served.collect(settings.speech, listener, settings.handwriting, reader)
-        desk = Desk(bundles, folder, limits, Turns(settings.most_waiting, settings.together), upload_seconds=settings.upload_seconds)
+        desk = Desk(
+            bundles,
+            folder,
+            limits,
+            Turns(settings.most_waiting, settings.together),
+            upload_seconds=settings.upload_seconds,
+        )
         door = api.api(desk, token, log.write if settings.log == "json" else None)
         # The page may turn to bundles that were trained on it; the API's names keep their meaning.
         shown = Once(lambda: listener()), Once(lambda: reader())
