@@ -209,6 +209,24 @@ def test_the_tag_of_an_mp3_tells_where_it_ends(rate_hz: int, layout: str) -> Non
     assert mp3_tag(io.BytesIO(b"no mp3")) is None
 
 
+@pytest.mark.parametrize(
+    "behind", [bytes(1000), bytes(100_000), bytes(range(256)) * 12], ids=["zeros", "many", "scraps"]
+)
+def test_what_stands_behind_the_sound_of_an_mp3_is_no_damage(behind: bytes) -> None:
+    data = encode(noisy(1.0, 16000), replace(MP3, rate_hz=16000))
+    damage: list[str] = []
+    whole, padded = audio.read(data), audio.read(data + behind, damage=damage)
+    assert damage == []
+    assert np.array_equal(padded[: len(whole)], whole) and len(padded) < len(whole) + 1000  # FFmpeg keeps its filler
+    audio.read(data[: len(data) // 2] + bytes(len(data) // 2), damage=damage)
+    assert "cannot be decoded" in damage[0]  # zeros in place of sound are
+
+
+def test_two_mp3_glued_together_are_heard_both() -> None:
+    first, second = (encode(noisy(seconds, 16000), replace(MP3, rate_hz=16000)) for seconds in (1.0, 2.0))
+    assert len(audio.read(first + second)) == pytest.approx(3.0 * 16000, abs=3000)
+
+
 def test_the_older_tag_of_an_mp3_is_known_too() -> None:
     # Fraunhofer's VBRI: after 32 bytes of silence, version, delay, quality, then bytes and frames.
     tag = b"VBRI\0\1\0\0\0\x4b" + (1234).to_bytes(4, "big") + (10).to_bytes(4, "big")

@@ -68,7 +68,7 @@ def stream(
         too_long = f"{recording.name} is longer than {limit_seconds:.0f} s, the limit; cut it into parts"
         if (recording.declared_seconds() or 0) > limit_seconds + 1:  # containers round
             raise InputError(too_long)
-        for block in _blocks(_decode(recording.container, rate_hz, damage, channel), rate_hz):
+        for block in _blocks(_decode(recording, rate_hz, damage, channel), rate_hz):
             samples += block.size
             if samples > limit_seconds * rate_hz:
                 raise InputError(too_long)
@@ -112,12 +112,25 @@ class _Opened:
             with _file(self.content) as file:
                 if mp3_tag(file) is None:
                     return None
+            if self.sound_end() < math.inf:  # FFmpeg takes what stands behind the sound for sound
+                return None
         track = self.container.streams.audio[0]
         if track.duration is not None:
             return float(track.duration * track.time_base)
         if self.container.duration is None or self.container.streams.video:  # the picture may go on without sound
             return None
         return float(self.container.duration) / 1e6
+
+    def sound_end(self) -> float:
+        """The byte where the sound ends by the account of an mp3 that has something behind it; infinite elsewhere.
+
+        Zeros and scraps behind the last frame, as downloads and rescued memory cards have them, are no damage.
+        """
+        if self.container.format.name != "mp3":
+            return math.inf
+        with _file(self.content) as file:
+            tag, size = mp3_tag(file), file.seek(0, io.SEEK_END)
+        return tag.end if tag is not None and 0 < tag.end < size else math.inf
 
     def compare(self, decoded: float, damage: list[str]) -> None:
         """Tells of sound that is missing without an error: FFmpeg ends a file that is cut off as if it were whole."""
@@ -167,12 +180,12 @@ def _file(content: str | Path | bytes) -> BinaryIO:
     return io.BytesIO(content) if isinstance(content, bytes) else Path(content).open("rb")
 
 
-def _decode(container: Any, rate_hz: int, damage: list[str], channel: int | None) -> Iterator[Waveform]:
+def _decode(recording: _Opened, rate_hz: int, damage: list[str], channel: int | None) -> Iterator[Waveform]:
     import av
 
     # Streams glued together, and AAC that turns stereo, change their form on the way.
     for _, alike in itertools.groupby(
-        _frames(container, damage), lambda f: (f.format.name, f.layout.name, f.sample_rate)
+        _frames(recording, damage), lambda f: (f.format.name, f.layout.name, f.sample_rate)
     ):
         resampler = av.AudioResampler(format="fltp", rate=rate_hz)  # FFmpeg's own way to mono is no average: +3 dB
         for frame in itertools.chain(alike, [None]):
@@ -196,23 +209,28 @@ def _blocks(pieces: Iterable[Waveform], least: int) -> Iterator[Waveform]:
         yield _on_grid(np.concatenate(waiting))
 
 
-def _frames(container: Any, damage: list[str]) -> Iterator[Any]:
+def _frames(recording: _Opened, damage: list[str]) -> Iterator[Any]:
     """The decoded frames; a bad packet costs itself alone, a reader that loses its place what comes after."""
     import av
 
+    container, sound_end = recording.container, recording.sound_end()
     track = container.streams.audio[0]
     # The last packet of a WAV is short as often as not, and one from a pipe always: its size tells, not its packets.
     shortened = container.format.name != "wav"
     framed = track.codec_context.name.startswith(("mp1", "mp2", "mp3"))
     try:
         for packet in container.demux(track):
+            behind = packet.pos is not None and packet.pos >= sound_end  # scraps, or another mp3 glued on
             place = f"at {float(packet.pts * packet.time_base):.2f} s" if packet.pts is not None else "somewhere"
-            if (packet.is_corrupt and shortened) or (framed and packet.size < frame_bytes(bytes(packet)[:4])):
+            if not behind and (
+                (packet.is_corrupt and shortened) or (framed and packet.size < frame_bytes(bytes(packet)[:4]))
+            ):
                 damage.append(f"a packet is cut off {place}")
             try:
                 frames = packet.decode()
             except av.error.FFmpegError as error:
-                damage.append(f"a packet cannot be decoded {place} ({_reason(error)})")
+                if not behind:
+                    damage.append(f"a packet cannot be decoded {place} ({_reason(error)})")
                 continue
             for frame in frames:
                 frame.pts = None  # gaps in the time stamps would otherwise be filled or refused
