@@ -7,8 +7,8 @@ app:
 	$(PYTHON) -m recog app
 test:
 	$(PYTHON) -m recog test
-# Killed, restarted and loaded runs: many minutes.
+# Killed, restarted and loaded runs, one after another: many minutes.
 soak:
-	$(PYTHON) -m recog test -- -m slow
+	$(PYTHON) -m recog test -- -n 0 -m slow
 clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
