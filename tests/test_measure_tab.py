@@ -58,7 +58,7 @@ def refused(call: Any, *arguments: Any) -> str:
 
 
 def test_two_texts_are_measured_without_any_recogniser() -> None:
-    summary, rates, lines, words, characters, by_line, by_unit = tab().measure(
+    summary, rates, lines, words, characters, by_line, by_unit, plots = tab().measure(
         None, "one\nthe <b> cat", "one\na <b> cat sat", "", True
     )
     assert summary.startswith("2 lines counted under text rule strict (")
@@ -74,6 +74,12 @@ def test_two_texts_are_measured_without_any_recogniser() -> None:
     assert path.read_bytes().startswith(b"\xef\xbb\xbf")  # or a spreadsheet would not know it for UTF-8
     assert [row["name"] for row in csv.DictReader(path.open(encoding="utf-8-sig"))] == ["line 1", "line 2"]
     assert Path(by_unit.value["path"]).name == "confusions.csv"
+    # Lines with 7 and 0 of 7 errors in 11 and 3 letters: the worst first, and all errors in the first.
+    rates_of_lines = re.findall(r"<title> ([\d.]+) at (\d)</title>", plots.value)
+    assert rates_of_lines == [("63.64", "1"), ("0", "2")]
+    (line,) = re.findall(r'points="([^"]*)"', plots.value)[1:]
+    # From none to 100 % at one line of two, and on to the right edge.
+    assert line == "48.0,226.0 298.0,34.0 548.0,34.0"
 
 
 def test_the_order_and_the_rule_are_the_users() -> None:
@@ -139,7 +145,7 @@ def test_a_picture_over_the_limit_is_not_read(tmp_path: Path) -> None:
 
 def test_long_lists_are_shown_in_part_and_kept_whole() -> None:
     many = "\n".join(f"word{number}" for number in range(250))
-    _, _, lines, words, _, by_line, _ = tab().measure(None, many, many.replace("word", "ward"), "", False)
+    _, _, lines, words, _, by_line, *_ = tab().measure(None, many, many.replace("word", "ward"), "", False)
     assert len(shown(lines)) == 200 and "50 more lines are in the file." in lines
     assert len(words) == 100
     assert len(Path(by_line.value["path"]).read_text(encoding="utf-8-sig").splitlines()) == 251

@@ -1,6 +1,7 @@
 """The tab that measures: references against what was read, as rates, aligned lines, confusions and tables to keep."""
 
 import html
+import itertools
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,12 +14,14 @@ from pipelines.comparison import ADDED, EQUAL, LEFT_OUT, ComparedLine, Compariso
 from pipelines.handwriting import HandwritingPipeline
 from pipelines.pairing import Paired
 from pipelines.speech import SpeechPipeline
+from pipelines.web import chart
 from pipelines.web.limits import Limits, refusal
 from pipelines.web.once import Once
 from pipelines.web.result import cache
 from recog import text
 from recog.errors import RecogError
 from recog.metrics import Counts
+from recog.plot import Line, Panel
 
 EXAMPLE = (
     "the quick brown fox\njumps over the lazy dog\nand runs away",
@@ -34,6 +37,7 @@ RULES = [
 ]
 # More lines and confusions than these are in the files only.
 MOST_LINES, MOST_CONFUSIONS = 200, 100
+BLUE = "#2563eb"
 EMPTY = '<p class="hint">The lines will appear here, with their errors marked.</p>'
 HEADERS = ["Of", "Errors", "95 % interval", "Replaced", "Left out", "Added", "Of so many"]
 LEGEND = (
@@ -85,12 +89,13 @@ class MeasureTab:
                 )
                 for units in ("Words", "Characters")
             ]
+        plots = gr.HTML(visible=False, padding=False)
         with gr.Row():
             kept = [
                 gr.DownloadButton(name, size="sm", min_width=90, interactive=False)
                 for name in ("Save lines (CSV)", "Save confusions (CSV)")
             ]
-        outputs = [summary, rates, lines, *tables, *kept]
+        outputs = [summary, rates, lines, *tables, *kept, plots]
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         run: dict[str, Any] = {
             "fn": self.measure,
@@ -107,7 +112,7 @@ class MeasureTab:
     def empty(self) -> list[Any]:
         """What is shown after a refusal."""
         off = [gr.DownloadButton(value=None, interactive=False) for _ in range(2)]
-        return ["", [], region(EMPTY), [], [], *off]
+        return ["", [], region(EMPTY), [], [], *off, gr.HTML("", visible=False)]
 
     def measure(
         self,
@@ -118,7 +123,7 @@ class MeasureTab:
         by_errors: bool,
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by this default
     ) -> list[Any]:
-        """Files, or two texts -> summary, rates, aligned lines, two tables of confusions, two files to keep."""
+        """Files, or two texts -> summary, rates, aligned lines, two tables of confusions, two files to keep, plots."""
         if not files and not said.strip() and not read.strip():
             raise refusal("There is nothing to measure yet; drop files, or write what is right and what was read")
         try:
@@ -147,6 +152,7 @@ class MeasureTab:
                 gr.DownloadButton(value=str(folder / f"{name}.csv"), interactive=True)
                 for name in ("lines", "confusions")
             ),
+            plotted(found),
         ]
 
     def recognise(self, path: Path, media: str) -> str:
@@ -162,6 +168,27 @@ class MeasureTab:
         if media == "audio":
             return self.speech().recognizer.bundle.text_rule
         return self.handwriting().recognizer.bundle.text_rule if media == "image" else PLAIN_RULE
+
+
+def plotted(found: Comparison) -> Any:
+    """How the errors are spread over the lines: many everywhere, or most of them in a few. Nothing for a single line."""
+    counts = sorted((line.characters for line in found.lines if line.counted), key=lambda one: -one.rate)
+    if len(counts) < 2:
+        return gr.HTML("", visible=False)
+    rates = tuple((float(number), 100 * one.rate) for number, one in enumerate(counts, 1))
+    edits = sorted((one.edits for one in counts), reverse=True)
+    sums, every = list(itertools.accumulate(edits, initial=0)), max(1, sum(edits))
+    shares = tuple((float(number), 100 * one / every) for number, one in enumerate(sums))
+    panels = (
+        Panel(
+            "Character errors of each line, %, worst first", (Line("", rates, BLUE, marked=len(rates) <= 50),), low=0.0
+        ),
+        Panel(
+            "Of all character errors so many are in the worst lines, %", (Line("", shares, BLUE),), low=0.0, high=100.0
+        ),
+    )
+    drawn = "".join(chart.draw(panel, "lines") for panel in panels)
+    return gr.HTML(f'<div class="curves" role="region" aria-label="Plots" tabindex="0">{drawn}</div>', visible=True)
 
 
 def region(inside: str) -> str:
