@@ -39,12 +39,17 @@ class LiveText:
         """All so far."""
         return f"{self.settled} {self.open}".strip()
 
-    def hear(self, samples: Waveform, rate_hz: int) -> str:
-        """The next samples (n,) in -1..1 -> the text so far. One stream keeps one rate."""
+    def hear(self, samples: Waveform, rate_hz: int, read: bool = True) -> str:
+        """The next samples (n,) in -1..1 -> the text so far. One stream keeps one rate.
+
+        Whoever lags behind the stream may leave out the reading now and then: nothing is lost by it.
+        """
         if rate_hz < 1 or self._rate_hz not in (0, rate_hz):
             raise ConfigError(f"sound came with {rate_hz} samples a second; expected {self._rate_hz or 'more than 0'}")
         self._rate_hz = rate_hz
         self._tail = np.concatenate([self._tail, samples.astype(np.float32)])
+        if not read:
+            return self.text
         waveform = self._resampled()
         if len(waveform) > LONGEST_SECONDS * self.frontend.rate_hz:
             cut = self._quietest(waveform)

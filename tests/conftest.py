@@ -4,7 +4,7 @@ from conftest import tone_wave, draw_line
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -169,3 +169,32 @@ def trained_handwriting_bundle(
     folder = tmp_path_factory.mktemp("trained") / "handwriting"
     checkpoint.save(overfit_handwriting[0].bundle, folder)
     return folder
+
+
+# Of browser tests; what they need is imported by those who ask for them.
+
+
+@pytest.fixture(scope="module")
+def address(
+    trained_speech_bundle: Path, trained_handwriting_bundle: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Where the page is served, with bundles that know their texts by heart; uploads of at most 1 MB."""
+    import browsing
+
+    yield from browsing.served(trained_speech_bundle, trained_handwriting_bundle, tmp_path_factory.mktemp("uploads"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A browser."""
+    import browsing
+
+    yield from browsing.launched()
+
+
+@pytest.fixture
+def tab(browser: Any, address: str) -> Iterator[Any]:
+    """The page, opened anew."""
+    import browsing
+
+    yield from browsing.opened(browser, address)

@@ -31,11 +31,13 @@ import app
 from pipelines.handwriting import HandwritingPipeline
 from pipelines.speech import SpeechPipeline
 from pipelines.transcript import PageTranscript, SpokenWord, WrittenLine, WrittenWord
-from pipelines.web import handwriting, result, speech
+from pipelines.web import handwriting, player, result, speech
+from pipelines.web.choices import CAREFUL, QUICK
 from pipelines.web.handwriting import LINE_COLOUR, HandwritingTab, draw_over
 from pipelines.web.limits import Limits
 from pipelines.web.once import Once
 from pipelines.web.page import CSS, Page
+from pipelines.web.recordings import Recording
 from pipelines.web.speech import SpeechTab
 from recog import audio, image
 from recog.errors import CheckpointError
@@ -86,21 +88,44 @@ def plain(marked: str) -> str:
 # The two tabs ---------------------------------------------------------------------------------------------------------
 
 
+def take(tab: SpeechTab, *paths: Path) -> tuple[Recording, ...]:
+    """The recordings on the page after an upload."""
+    return tuple(list(tab.take([str(path) for path in paths]))[-1][0])
+
+
+def transcribe(tab: SpeechTab, *arguments: Any) -> dict[str, Any]:
+    """What the page shows in the end, by the names of its parts."""
+    names = [
+        "kept",
+        "chosen",
+        "player",
+        "progress",
+        "text",
+        "summary",
+        "copy",
+        "learn",
+        "lessons",
+        *speech.FORMS,
+        "zip",
+    ]
+    return dict(zip(names, list(tab.transcribe(*arguments))[-1], strict=True))
+
+
 @pytest.mark.parametrize("fast", [False, True])
 def test_a_recording_becomes_text_words_and_files(trained_speech_bundle: Path, recording: Path, fast: bool) -> None:
-    text, summary, _, as_text, as_json, rows = speech_tab(trained_speech_bundle).transcribe(str(recording), fast)
-    assert plain(text) == SPOKEN_TEXTS[0]
-    assert summary.startswith("1 word in 0.5 s of sound")
+    tab = speech_tab(trained_speech_bundle)
+    shown = transcribe(tab, take(tab, recording), QUICK if fast else CAREFUL)
+    assert plain(shown["text"]).endswith(f"Enter plays.{SPOKEN_TEXTS[0]}")
+    assert shown["summary"].startswith("1 word in 0.5 s of sound")
     expected = SpeechPipeline.load(trained_speech_bundle, DecodingOptions(beam=0 if fast else None))(recording)
-    assert rows == [
-        [word.text, f"{word.start:.2f}", f"{word.end:.2f}", f"{word.confidence:.0%}".replace("%", " %")]
-        for word in expected.words
+    assert shown["kept"][0].transcript == expected
+    assert re.findall(r'data-s="([^"]*)" data-e="([^"]*)"', shown["text"]) == [
+        (f"{word.start:g}", f"{word.end:g}") for word in expected.words
     ]
-    assert Path(as_text.value["path"]).name == "spelt.txt"
-    assert Path(as_text.value["path"]).read_text(encoding="utf-8") == SPOKEN_TEXTS[0] + "\n"
-    assert json.loads(Path(as_json.value["path"]).read_text(encoding="utf-8")) == json.loads(
-        json.dumps(expected.as_json())
-    )
+    assert Path(shown["txt"].value["path"]).name == "spelt.txt"
+    assert Path(shown["txt"].value["path"]).read_text(encoding="utf-8") == SPOKEN_TEXTS[0] + "\n"
+    data = json.loads(Path(shown["json"].value["path"]).read_text(encoding="utf-8"))
+    assert data == json.loads(json.dumps({"file": "spelt.wav", **expected.as_json()}))
 
 
 @pytest.mark.parametrize("fast", [False, True])
@@ -121,9 +146,11 @@ def test_silence_and_blank_paper_say_so(
 ) -> None:
     soundfile.write(tmp_path / "silence.wav", np.zeros(16000), 16000)
     Image.new("L", (300, 200), 255).save(tmp_path / "blank.png")
-    spoken = speech_tab(random_speech_bundle).transcribe(str(tmp_path / "silence.wav"), True)
+    tab = speech_tab(random_speech_bundle)
+    spoken = transcribe(tab, take(tab, tmp_path / "silence.wav"), QUICK)
     written = handwriting_tab(random_handwriting_bundle).transcribe(str(tmp_path / "blank.png"), True)
-    assert (plain(spoken[0]), spoken[1]) == ("", "No speech was found in these 1.0 seconds of sound.")
+    assert spoken["summary"] == "No speech was found in these 1.0 seconds of sound."
+    assert spoken["text"] == player.region(player.NO_TEXT)
     assert (plain(written[0]), written[1]) == ("", "No writing was found in this picture.")
 
 
@@ -136,10 +163,11 @@ def test_a_recording_that_is_cut_off_says_so(trained_speech_bundle: Path, tmp_pa
     with pytest.warns(
         UserWarning, match=rf"^{name} is damaged or cut off \(.+; what can be read of it is transcribed\."
     ):
-        shown = tab.take(str(path))
-    assert np.array_equal(audio.read(shown), audio.read(path))
-    text, summary, *_ = tab.transcribe(str(path), False)
-    assert plain(text) == SpeechPipeline.load(trained_speech_bundle)(path).text != ""
+        kept = take(tab, path)
+    assert np.abs(audio.read(kept[0].playable) - audio.read(path)).max() <= 1 / 32768
+    shown = transcribe(tab, kept)
+    assert shown["kept"][0].transcript.text == SpeechPipeline.load(trained_speech_bundle)(path).text != ""
+    summary = shown["summary"]
     assert summary.startswith("**This recording is damaged or cut off (") and "could be read" in summary
 
 
@@ -199,8 +227,7 @@ def test_what_is_no_recording_is_refused_in_a_sentence(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     tab = speech_tab("nowhere")
-    assert refused(tab.take, str(tmp_path / name)) == sentence
-    assert refused(tab.transcribe, str(tmp_path / name), False) == sentence
+    assert refused(lambda: list(tab.take([str(tmp_path / name)]))) == sentence
 
 
 @pytest.mark.parametrize(
@@ -219,7 +246,7 @@ def test_what_is_no_picture_is_refused_in_a_sentence(name: str, content: bytes, 
 
 def test_limits_are_enforced(recording: Path, tmp_path: Path) -> None:
     spoken = speech_tab("nowhere", Limits(minutes=0.005))
-    assert refused(spoken.take, str(recording)) == "spelt.wav is longer than 0 s, the limit; cut it into parts."
+    assert refused(take, spoken, recording) == "spelt.wav is longer than 0 s, the limit; cut it into parts."
     Image.new("L", (2000, 1000)).save(tmp_path / "large.png")
     written = handwriting_tab("nowhere", Limits(megapixels=1))
     assert refused(written.take, str(tmp_path / "large.png")) == (
@@ -228,15 +255,15 @@ def test_limits_are_enforced(recording: Path, tmp_path: Path) -> None:
 
 
 def test_a_click_without_an_input_says_what_to_do() -> None:
-    assert refused(speech_tab("nowhere").transcribe, None, False).startswith("There is no recording yet; choose a file")
+    assert refused(transcribe, speech_tab("nowhere"), ()).startswith("There is no recording yet; choose a file")
     assert refused(handwriting_tab("nowhere").transcribe, None, False).startswith("There is no picture yet; choose or")
 
 
-def test_what_browsers_cannot_play_becomes_wav_with_the_same_samples(tmp_path: Path) -> None:
+def test_what_browsers_cannot_play_becomes_flac_with_the_same_samples(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "tone.aiff", tone_wave(seconds=0.3), 16000)
-    shown = Path(speech_tab("nowhere").take(str(tmp_path / "tone.aiff")))
-    assert shown.name == "tone.wav"
-    assert np.array_equal(audio.read(shown), audio.read(tmp_path / "tone.aiff"))
+    (kept,) = take(speech_tab("nowhere"), tmp_path / "tone.aiff")
+    assert (kept.playable.name, kept.path.name, kept.seconds) == ("tone.flac", "tone.aiff", 0.3)
+    assert np.array_equal(audio.read(kept.playable), audio.read(tmp_path / "tone.aiff"))
 
 
 def test_what_browsers_cannot_show_becomes_png_with_the_same_pixels(tmp_path: Path) -> None:
@@ -307,7 +334,7 @@ def test_a_missing_bundle_is_told_on_the_page(recording: Path) -> None:
     tab = speech_tab("nowhere")
     notice = tab.notice()
     assert notice.visible and "nowhere is not a bundle: no bundle.json there" in notice.value
-    assert refused(tab.transcribe, str(recording), False).startswith("nowhere is not a bundle")
+    assert refused(transcribe, tab, take(tab, recording)).startswith("nowhere is not a bundle")
 
 
 def test_a_bundle_that_is_there_needs_no_notice(random_handwriting_bundle: Path) -> None:

@@ -1,6 +1,7 @@
 """The page: its tabs, its look, and how it is served."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import gradio as gr
 from starlette.routing import BaseRoute
@@ -54,6 +55,10 @@ CSS = """
 [data-testid="status-tracker"]:has(.error) { display: none; }
 :focus-visible { outline: 2px solid var(--color-accent) !important; outline-offset: 2px; }
 """
+
+
+# What belongs to the texts that play and the pages that point.
+CSS += (Path(__file__).parent / "assets" / "reader.css").read_text(encoding="utf-8")
 
 
 def theme() -> gr.themes.Base:

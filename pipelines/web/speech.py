@@ -1,28 +1,34 @@
-"""The speech tab: a recording, a video or the microphone -> text, and when each word was said."""
+"""The speech tab: recordings, videos or the microphone -> text, and when each word was said."""
 
+import shutil
 import tempfile
-import time
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import soundfile
 
-from pipelines.speech import SpeechPipeline
-from pipelines.transcript import SpeechTranscript
+from pipelines.lessons import SpokenLesson, write_spoken
+from pipelines.speech import Passage, SpeechPipeline
+from pipelines.transcript import SpeechTranscript, SpokenWord
+from pipelines.web import microphone, player, recordings
+from pipelines.web.choices import CAREFUL, READINGS, Choices
+from pipelines.web.downloads import Downloads
 from pipelines.web.limits import Limits, refusal, told, warn
+from pipelines.web.microphone import Microphone
 from pipelines.web.once import Once
-from pipelines.web.result import ResultPanel, cache, percent
-from recog import audio
-from recog.audio import Waveform
+from pipelines.web.recordings import Recording
+from pipelines.web.result import COPY, cache
+from pipelines.web.work import Sessions, Work, bar
+from recog.errors import RecogError
 
 EXAMPLE = Path(__file__).parent / "examples" / "reader.opus"
 FILE_TYPES = ["audio", "video", ".opus", ".oga", ".mka", ".mkv", ".m4b", ".amr"]
-# What browsers can play; anything else is turned into wav for the player.
-PLAYABLE = {".wav", ".mp3", ".ogg", ".oga", ".opus", ".flac", ".m4a", ".aac", ".mp4", ".webm"}
-RATE_HZ = 16000
+# Pieces of a recording read at a time: few, so that the text grows and the work stops soon after it is told to.
+TOGETHER = 2
+STOPPED = "This is what was read until it was stopped."
+FORMS = {"txt": "Text", "srt": "SRT", "vtt": "VTT", "json": "JSON", "textgrid": "TextGrid"}
 
 
 def load(name_or_path: str | Path) -> SpeechPipeline:
@@ -36,47 +42,111 @@ class SpeechTab:
     """Draws the tab inside a Blocks context; its methods are what happens on the page."""
 
     def __init__(self, page: gr.Blocks, pipeline: Once[SpeechPipeline], limits: Limits) -> None:
-        self.pipeline, self.limits = pipeline, limits
+        self.pipeline, self.limits, self.sessions = pipeline, limits, Sessions()
+        self.kept = gr.State((), time_to_live=60 * limits.keep_minutes)
+        self.microphone = gr.State(None, time_to_live=60 * limits.keep_minutes)
         notice = gr.Markdown(visible=False, elem_classes="notice")
         with gr.Row(equal_height=False):
             with gr.Column(min_width=300):
-                file = gr.File(label="Audio or video file", file_types=FILE_TYPES, height=150)
-                gr.Markdown(
-                    f"Up to {limits.minutes:g} minutes and {limits.megabytes} MB. Or record here:", elem_classes="hint"
-                )
-                sound = gr.Audio(label="Recording", sources=["microphone"], type="filepath", editable=False, buttons=[])
-                fast = gr.Checkbox(
-                    label="Fast, without search",
-                    info="Takes the likeliest letter at every moment; quicker, a little less exact.",
-                )
-                go = gr.Button("Transcribe", variant="primary")
-                example = gr.Button("Try an example", size="sm")
+                self._draw_inputs()
             with gr.Column(min_width=300):
-                self.result = ResultPanel.draw()
-                words = gr.Dataframe(
-                    label="Words and times in seconds",
-                    headers=["Word", "From", "To", "Sure"],
-                    column_widths=["40%", "20%", "20%", "20%"],
-                    interactive=False,
-                    max_height=320,
-                    buttons=[],
-                    elem_classes="words",
-                )
-        # What was uploaded moves into the player; a file that was refused makes room for the next one too.
+                self._draw_result()
+        self._connect(page, notice)
+
+    def _draw_inputs(self) -> None:
+        limits = self.limits
+        self.files = gr.File(
+            label="Audio or video files", file_types=FILE_TYPES, file_count="multiple", height=150, type="filepath"
+        )
+        gr.Markdown(
+            f"Each up to {limits.minutes:g} minutes and {limits.megabytes} MB. Or speak, and read along:",
+            elem_classes="hint",
+        )
+        self.sound = gr.Audio(
+            label="Microphone", sources=["microphone"], type="filepath", streaming=True, editable=False, buttons=[]
+        )
+        self.live = gr.HTML(visible=False)
+        with gr.Accordion("How to listen", open=False):
+            self.reading = gr.Radio(READINGS, value=CAREFUL, label="Reading")
+            self.beam = gr.Slider(
+                0,
+                256,
+                0,
+                step=8,
+                label="Texts weighed at a time",
+                info="More is slower, and seldom better. 0: as usual.",
+            )
+            self.hotwords = gr.Textbox(
+                label="Words to listen for",
+                value="",
+                info="Names and terms that are likely to come up, with commas between.",
+                lines=2,
+                max_length=2000,
+            )
+            self.by_channel = gr.Checkbox(
+                label="Each channel is another speaker",
+                info="For calls and interviews with a microphone for everyone: the text is parted into their turns.",
+            )
+        with gr.Row():
+            self.go = gr.Button("Transcribe", variant="primary", min_width=120)
+            self.stop = gr.Button("Cancel", variant="stop", min_width=90, visible=False)
+        self.example = gr.Button("Try an example", size="sm")
+
+    def _draw_result(self) -> None:
+        self.chosen = gr.Dropdown(label="Recording", choices=[], visible=False, type="index")
+        self.player, self.text = player.parts()
+        self.progress = gr.HTML(elem_classes="waiting")
+        self.text.render()
+        self.summary = gr.Markdown(elem_classes="hint")
+        with gr.Row():
+            self.copy = gr.Button("Copy text", size="sm", min_width=90, interactive=False)
+            self.learn = gr.Button("Use my corrections to train", size="sm", min_width=90, interactive=False)
+            self.lessons = gr.DownloadButton(
+                "Save samples (ZIP)", size="sm", variant="primary", min_width=90, visible=False
+            )
+        self.downloads = Downloads.draw(FORMS)
+        self.copy.click(None, js=COPY)
+
+    @property
+    def _results(self) -> list[Any]:
+        return [self.text, self.summary, self.copy, self.learn, self.lessons, *self.downloads.buttons]
+
+    def _connect(self, page: gr.Blocks, notice: gr.Markdown) -> None:
+        """What leads to what."""
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        taken = file.upload(self.take, file, sound, show_progress_on=[sound], api_visibility="private")
-        taken.success(lambda: None, None, file, **quiet)
-        taken.failure(lambda: None, None, file, **quiet)
-        run: dict[str, Any] = {
-            "fn": self.transcribe,
-            "inputs": [sound, fast],
-            "outputs": [*self.result.parts, words],
-            "show_progress_on": [self.result.text],
-            "api_visibility": "private",
-        }
-        empty: dict[str, Any] = {"fn": self.empty, "inputs": None, "outputs": run["outputs"], **quiet}
-        go.click(**run).failure(**empty)
-        example.click(lambda: str(EXAMPLE), None, sound, **quiet).then(**run).failure(**empty)
+        seen = [self.kept, self.chosen, self.player, self.progress, *self._results]
+        waited: dict[str, Any] = {"show_progress_on": [self.progress], "api_visibility": "private"}
+        # What was uploaded moves into the player; files that were refused make room for the next ones too.
+        taken = self.files.upload(self.take, self.files, seen, **waited)
+        taken.then(lambda: None, None, self.files, **quiet)
+        taken.failure(self.empty, None, seen, **quiet)
+        choices = [self.reading, self.beam, self.hotwords, self.by_channel]
+        run: dict[str, Any] = {"fn": self.transcribe, "inputs": [self.kept, *choices], "outputs": seen, **waited}
+        ended: dict[str, Any] = {"fn": lambda: gr.Button(visible=False), "outputs": self.stop, **quiet}
+        begun = [self.go.click(lambda: gr.Button(visible=True), None, self.stop, queue=False, **quiet)]
+        shown = self.example.click(self.take_example, None, seen, **quiet)
+        begun.append(shown.then(lambda: gr.Button(visible=True), None, self.stop, queue=False, **quiet))
+        self.sound.start_recording(self.listen, None, [self.microphone, self.live], **quiet)
+        self.sound.stream(
+            self.hear, [self.sound, self.microphone], self.live, stream_every=1.0, time_limit=None, **quiet
+        )
+        said = self.sound.stop_recording(self.said, self.microphone, [*seen, self.live], **quiet)
+        begun.append(said.success(lambda: gr.Button(visible=True), None, self.stop, queue=False, **quiet))
+        runs = [one.then(**run) for one in begun]
+        for one in runs:
+            one.then(**ended)
+        self.stop.click(
+            self.stopped, [self.kept, self.chosen], [self.stop, *seen], cancels=[taken, *runs], queue=False, **quiet
+        )
+        self.chosen.input(self.choose, [self.kept, self.chosen], seen, **quiet)
+        self.text.submit(self.correct, [self.kept, self.chosen], seen, **quiet)
+        self.learn.click(
+            self.teach,
+            self.kept,
+            [self.lessons, self.summary],
+            show_progress_on=[self.progress],
+            api_visibility="private",
+        )
         page.load(self.notice, None, notice, **quiet)
 
     def notice(self) -> Any:
@@ -84,53 +154,238 @@ class SpeechTab:
         problem = self.pipeline.problem()
         return gr.Markdown(f"**Speech cannot be read yet:** {problem}", visible=bool(problem))
 
-    def empty(self) -> list[Any]:
-        """What is shown after a refusal."""
-        return [*self.result.clear(), []]
+    # What is shown ----------------------------------------------------------------------------------------------------
 
-    def take(self, uploaded: str | None) -> Any:
-        """An uploaded file -> the player; refuses at once what cannot be read."""
-        if uploaded is None:
-            return gr.skip()
-        path = Path(uploaded)
-        damage: list[str] = []
-        with told(path):
-            blocks = audio.stream(path, RATE_HZ, self.limits.seconds, damage)
-            shown = path if path.suffix.lower() in PLAYABLE else as_wav(blocks, path.stem)
-            for _ in blocks:
-                pass  # what cannot be decoded is refused here, in a sentence
-        if damage:
-            warn(f"{path.name} is damaged or cut off ({damage[0]}); what can be read of it is transcribed")
-        return str(shown)
+    def show(self, kept: Sequence[Recording], chosen: int = 0) -> list[Any]:
+        """Values of everything that shows a recording: the chosen one of those that are kept."""
+        names = [recording.path.name for recording in kept]
+        one = kept[chosen]
+        chooser = gr.Dropdown(choices=names, value=names[chosen], visible=len(kept) > 1)
+        seen = player.player(one.playable, one.path.name, one.wave)
+        return [tuple(kept), chooser, seen, "", *self._result(kept, one)]
 
-    def transcribe(self, recording: str | None, fast: bool) -> list[Any]:
-        """The recording in the player -> text, summary, two files, rows of words."""
-        if recording is None:
-            raise refusal("There is no recording yet; choose a file, record something, or try the example")
-        path = Path(recording)
-        with told(path):
-            audio.describe(path)  # before anybody waits for the recogniser
-            pipeline = self.pipeline()
-            if fast:
-                greedy = replace(pipeline.recognizer.options, beam=0)
-                pipeline = SpeechPipeline(pipeline.recognizer.bundle, greedy)
-            began = time.perf_counter()
-            transcript = pipeline(path, limit_seconds=self.limits.seconds)
-        summary = summarise(transcript, time.perf_counter() - began)
-        rows = [
-            [word.text, f"{word.start:.2f}", f"{word.end:.2f}", percent(word.confidence)] for word in transcript.words
+    def _result(self, kept: Sequence[Recording], one: Recording) -> list[Any]:
+        if one.transcript is None:
+            return self._no_result(one.summary)
+        others = [(other.transcript, other.path) for other in kept if other.transcript is not None]
+        on = gr.Button(interactive=bool(one.transcript.text))
+        return [
+            player.text(one.transcript),
+            one.summary,
+            on,
+            on,
+            gr.DownloadButton(value=None, visible=False),
+            *self.downloads.fill(one.transcript, one.path, others),
         ]
-        return [*self.result.fill(transcript, [transcript.words], summary, path.stem), rows]
+
+    def _no_result(self, summary: str = "") -> list[Any]:
+        off = gr.Button(interactive=False)
+        hidden = gr.DownloadButton(value=None, visible=False)
+        return [player.region(player.NO_TEXT), summary, off, off, hidden, *self.downloads.clear()]
+
+    def empty(self) -> list[Any]:
+        """What is shown when there is nothing to show."""
+        return [(), gr.Dropdown(choices=[], visible=False), player.player(), "", *self._no_result()]
+
+    def _waiting(self, progress: str, said: str | None = None, kept: Any = None) -> list[Any]:
+        """What changes while the user waits."""
+        rest = [gr.skip()] * (len(self._results) - 1)
+        text = gr.skip() if said is None else said
+        return [gr.skip() if kept is None else kept, gr.skip(), gr.skip(), progress, text, *rest]
+
+    def choose(self, kept: Sequence[Recording], chosen: int | None) -> list[Any]:
+        """Another of several recordings."""
+        if not kept:
+            raise refusal("These recordings have been deleted; choose them again")
+        return self.show(kept, min(chosen or 0, len(kept) - 1))
+
+    # Recordings come --------------------------------------------------------------------------------------------------
+
+    def take(self, uploaded: list[str] | None, request: gr.Request | None = None) -> Iterator[list[Any]]:
+        """Uploaded files -> recordings on the page; those that cannot be read are refused at once, each in a sentence."""
+        paths = [Path(one) for one in uploaded or []]
+        if not paths:
+            return
+        refused: list[gr.Error] = []
+
+        def read(work: Work[list[Recording]]) -> list[Recording]:
+            taken = []
+            for path in paths:
+                try:
+                    with told(path):
+                        taken.append(
+                            recordings.take(
+                                path,
+                                self.limits,
+                                lambda done, all_, name=path.name: work.tell(done, all_, f"Opening {name}"),
+                            )
+                        )
+                except gr.Error as error:
+                    refused.append(error)
+            return taken
+
+        work = self.sessions.begin(_session(request), Work(read))
+        for step, seconds in work.run():
+            yield self._waiting(bar(step, seconds))
+        taken = work.result
+        if not taken:
+            raise refused[0]
+        for error in refused:
+            gr.Warning(error.message, duration=None)
+        for one in taken:
+            if one.damage:
+                name = one.path.name
+                warn(f"{name} is damaged or cut off ({one.damage[0]}); what can be read of it is transcribed")
+        yield self.show(taken)
+
+    def take_example(self) -> list[Any]:
+        """The recording that comes with recog."""
+        # Only what lies in the cache is served.
+        copied = Path(shutil.copy(EXAMPLE, tempfile.mkdtemp(dir=cache())))
+        return self.show([recordings.take(copied, self.limits)])
+
+    def listen(self) -> list[Any]:
+        """The microphone is switched on."""
+        problem = self.pipeline.problem()
+        if problem:
+            raise refusal(problem)
+        folder = Path(tempfile.mkdtemp(dir=cache()))
+        return [Microphone(self.pipeline(), folder, self.limits), gr.HTML(value=microphone.live(), visible=True)]
+
+    def hear(self, chunk: str | None, open_: Microphone | None) -> Any:
+        """A second of sound from the microphone -> the text so far."""
+        if chunk is None or open_ is None:
+            return gr.skip()
+        return open_.hear(Path(chunk))
+
+    def said(self, open_: Microphone | None) -> list[Any]:
+        """The microphone is switched off: what was said becomes a recording."""
+        if open_ is None:
+            raise refusal("Nothing came from the microphone; allow the page to use it, and speak again")
+        with told(open_.path):
+            recording = recordings.take(open_.close(), self.limits)
+        return [*self.show([recording]), gr.HTML(visible=False)]
+
+    # Recordings are read ----------------------------------------------------------------------------------------------
+
+    def transcribe(
+        self,
+        kept: Sequence[Recording],
+        reading: str = CAREFUL,
+        beam: int = 0,
+        hotwords: str = "",
+        by_channel: bool = False,
+        request: gr.Request | None = None,
+    ) -> Iterator[list[Any]]:
+        """The recordings on the page -> their texts, one after another; the first one that was read is shown."""
+        if not kept:
+            raise refusal("There is no recording yet; choose a file, record something, or try the example")
+        choices = Choices(reading, int(beam), hotwords or "", by_channel)
+        kept = [replace(one, transcript=None, summary="") for one in kept]
+        refused: list[gr.Error] = []
+
+        def read(work: Work[None]) -> None:
+            work.tell(about="Getting ready")
+            try:
+                pipeline = choices.pipeline(self.pipeline())
+            except RecogError as error:
+                raise refusal(str(error)) from error
+            for number, one in enumerate(kept):
+                try:
+                    with told(one.path):
+                        kept[number] = self._read(one, number, pipeline, kept, work)
+                except gr.Error as error:
+                    kept[number] = replace(one, summary=f"**{error.message}**")
+                    refused.append(error)
+
+        work = self.sessions.begin(_session(request), Work(read))
+        for step, seconds in work.run():
+            so_far = kept[0].transcript
+            said = None if so_far is None else player.heard(so_far.words)
+            yield self._waiting(bar(step, seconds), said, tuple(kept))
+        if len(refused) == len(kept):
+            raise refused[0]
+        for error in refused:
+            gr.Warning(error.message, duration=None)
+        yield self.show(kept, next(number for number, one in enumerate(kept) if one.transcript is not None))
+
+    def _read(
+        self, one: Recording, number: int, pipeline: SpeechPipeline, kept: list[Recording], work: Work[None]
+    ) -> Recording:
+        """One of the recordings; how far all are is told by their seconds."""
+        began = work.seconds
+        before, total = sum(other.seconds for other in kept[:number]), sum(other.seconds for other in kept)
+        about = f"Reading {one.path.name}" + (f" ({number + 1} of {len(kept)})" if len(kept) > 1 else "")
+        if pipeline.listening.by_channel:
+
+            def tell(done: float, all_: float | None) -> None:
+                work.tell(before + one.seconds * done / max(all_ or one.seconds, 0.001), total, about)
+
+            transcript = pipeline(one.path, tell, self.limits.seconds)
+        else:
+            passages, words, damage = list[Passage](), list[SpokenWord](), list[str]()
+            work.tell(before, total, about)
+            for passage in pipeline.passages(one.path, TOGETHER, None, self.limits.seconds, damage):
+                passages.append(passage)
+                words += passage.words
+                kept[number] = replace(one, transcript=begun(words, passage.end), summary=STOPPED)
+                work.tell(before + passage.end, total, about)
+            transcript = pipeline.join(passages, damage)
+        return replace(one, transcript=transcript, summary=summarise(transcript, work.seconds - began))
+
+    def stopped(self, kept: Sequence[Recording], chosen: int | None, request: gr.Request | None = None) -> list[Any]:
+        """The user has waited enough: what was read until then is shown."""
+        self.sessions.stop(_session(request))
+        hidden = gr.Button(visible=False)
+        return [hidden, *(self.choose(kept, chosen) if kept else self.empty())]
+
+    # Texts are corrected ----------------------------------------------------------------------------------------------
+
+    def correct(self, kept: Sequence[Recording], chosen: int | None, event: gr.EventData) -> list[Any]:
+        """The paragraphs as the user corrected them -> words in their places, and files of them."""
+        chosen = min(chosen or 0, len(kept) - 1)
+        if not kept or kept[chosen].transcript is None:
+            raise refusal("This recording has been deleted; choose it again")
+        return self.show(corrected(kept, chosen, event.texts), chosen)
+
+    def teach(self, kept: Sequence[Recording]) -> list[Any]:
+        """The texts as they stand -> a ZIP file of samples to train on."""
+        lessons = []
+        for one in kept:
+            if one.transcript is None:
+                continue
+            channels = sorted({turn.channel for turn in one.transcript.turns})
+            for channel in channels:
+                words = [word for turn in one.transcript.turns if turn.channel == channel for word in turn.words]
+                lessons.append(SpokenLesson(one.path.stem, one.path, tuple(words), channel))
+            if not channels:
+                lessons.append(SpokenLesson(one.path.stem, one.path, one.transcript.words))
+        target = Path(tempfile.mkdtemp(dir=cache())) / "corrections.zip"
+        try:
+            rows = write_spoken(lessons, target)
+        except RecogError as error:
+            raise refusal(str(error)) from error
+        told_ = (
+            f"{rows} sample{'s' * (rows != 1)} with what the text says now, taken to be right. Save them, and choose them "
+            "in the Train tab."
+        )
+        return [gr.DownloadButton(value=str(target), visible=True), told_]
 
 
-def as_wav(blocks: Iterable[Waveform], stem: str) -> Path:
-    """The recording as a file that every browser can play."""
-    path = Path(tempfile.mkdtemp(dir=cache())) / f"{stem}.wav"
-    # Float samples, so that the recogniser hears exactly what it would have heard in the original.
-    with soundfile.SoundFile(path, "w", RATE_HZ, 1, "FLOAT") as file:
-        for block in blocks:
-            file.write(block)
-    return path
+def corrected(kept: Sequence[Recording], chosen: int, texts: Any) -> list[Recording]:
+    """The recordings, of which one has a corrected text. Refuses what is no list of texts: a browser sent it."""
+    one = kept[chosen]
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts) or one.transcript is None:
+        raise refusal("The corrections did not arrive as texts; load the page again")
+    with told(one.path):
+        transcript = player.corrected(one.transcript, texts)
+    changed = replace(one, transcript=transcript, summary="Corrected; words that you wrote are taken to be right.")
+    return [changed if number == chosen else other for number, other in enumerate(kept)]
+
+
+def begun(words: Sequence[SpokenWord], seconds: float) -> SpeechTranscript:
+    """What there is of a transcript so far."""
+    return SpeechTranscript(" ".join(word.text for word in words), tuple(words), round(seconds, 3))
 
 
 def summarise(transcript: SpeechTranscript, seconds: float) -> str:
@@ -142,5 +397,9 @@ def summarise(transcript: SpeechTranscript, seconds: float) -> str:
     words = len(transcript.words)
     return (
         f"{words} word{'s' * (words != 1)} in {transcript.duration:.1f} s of sound, read in {seconds:.1f} s. "
-        "Marked words are unsure."
+        "Shaded words are unsure."
     )
+
+
+def _session(request: gr.Request | None) -> str | None:
+    return request.session_hash if request else None

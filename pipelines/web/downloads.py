@@ -1,0 +1,66 @@
+"""The buttons that save a result, one for each form of it."""
+
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from pipelines import rendering
+from pipelines.rendering import Rendering
+from pipelines.transcript import Transcript
+from pipelines.web.result import cache
+
+ZIP = "Save all (ZIP)"
+
+
+@dataclass(frozen=True)
+class Downloads:
+    """A row of buttons; `fill` gives their new values in order."""
+
+    # Name of a form in `pipelines.rendering` -> what its button says.
+    forms: Mapping[str, str]
+    buttons: tuple[gr.DownloadButton, ...]
+
+    @classmethod
+    def draw(cls, forms: Mapping[str, str]) -> "Downloads":
+        """Places the row inside a Blocks context; nothing can be saved yet."""
+        with gr.Row(elem_classes="downloads"):
+            buttons = tuple(
+                gr.DownloadButton(name, size="sm", min_width=80, interactive=False) for name in forms.values()
+            )
+            everything = gr.DownloadButton(ZIP, size="sm", min_width=80, interactive=False, visible=False)
+        return cls(forms, (*buttons, everything))
+
+    def clear(self) -> list[Any]:
+        """Nothing to save."""
+        off = [gr.DownloadButton(value=None, interactive=False) for _ in self.forms]
+        return [*off, gr.DownloadButton(value=None, interactive=False, visible=False)]
+
+    def fill(self, shown: Transcript, path: Path, others: Sequence[tuple[Transcript, Path]] = ()) -> list[Any]:
+        """The transcript of a file in every form; with `others`, a ZIP file of all forms of them all too."""
+        folder = Path(tempfile.mkdtemp(dir=cache()))
+        files = self.write(shown, path, folder)
+        buttons = [gr.DownloadButton(value=str(file), interactive=True) for file in files]
+        if len(others) < 2:
+            return [*buttons, gr.DownloadButton(value=None, interactive=False, visible=False)]
+        target = folder / "transcripts.zip"
+        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+            for number, (transcript, one) in enumerate(others, 1):
+                # Two uploads may bear the same name.
+                place = Path(tempfile.mkdtemp(dir=cache()))
+                for file in self.write(transcript, one, place):
+                    archive.write(file, f"{number:02}-{file.name}")
+        return [*buttons, gr.DownloadButton(value=str(target), interactive=True, visible=True)]
+
+    def write(self, transcript: Transcript, path: Path, folder: Path) -> list[Path]:
+        """A file for each form, called after what was uploaded; the place where that lay is nobody's affair."""
+        files = []
+        for form in self.forms:
+            target = folder / f"{path.stem}{rendering.SUFFIXES[form]}"
+            rendering.write(rendering.render(transcript, Path(path.name), Rendering(form)), target)
+            files.append(target)
+        return files

@@ -1,0 +1,77 @@
+import threading
+import time
+
+import pytest
+
+from pipelines.web.work import Sessions, Step, StoppedError, Work, bar, remaining
+
+
+def test_work_tells_how_far_it_is_and_what_came_of_it() -> None:
+    def count(work: Work[int]) -> int:
+        for number in range(1, 4):
+            work.tell(number, 3, "counting", number)
+        return 7
+
+    work = Work(count)
+    steps = [step for step, _ in work.run()]
+    assert steps == [Step(1, 3, "counting", 1)]  # the others came faster than the eye follows
+    assert work.result == 7 and work.seconds < 5
+
+
+def test_work_that_is_left_or_stopped_ends() -> None:
+    ended = threading.Event()
+
+    def forever(work: Work[None]) -> None:
+        try:
+            while True:
+                work.tell(about="on and on")
+                time.sleep(0.001)
+        finally:
+            ended.set()
+
+    steps = Work(forever).run()
+    next(steps)
+    steps.close()
+    assert ended.wait(5)
+
+    sessions = Sessions()
+    work = sessions.begin("mine", Work(forever))
+    sessions.stop("another's")
+    with pytest.raises(StoppedError):
+        for _ in work.run():
+            sessions.stop("mine")
+    assert work.stopped
+
+
+def test_what_work_raises_is_raised() -> None:
+    def fail(_: Work[None]) -> None:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        list(Work(fail).run())
+
+
+def test_the_second_work_of_a_session_stops_the_first() -> None:
+    sessions = Sessions()
+    works = [sessions.begin("mine", Work(lambda _: None)) for _ in range(2)]
+    assert [work.stopped for work in works] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("step", "seconds", "said"),
+    [
+        (Step(about="<a>"), 9.0, "<span>&lt;a&gt;</span>"),
+        (Step(1, 4, "a"), 0.5, "<span>a: 25 %</span>"),
+        # A quarter took 5 s, so three quarters take 15.
+        (Step(1, 4, "a"), 5.0, "<span>a: 25 %, about 15 seconds left</span>"),
+        (Step(9, 4, "a"), 5.0, "<span>a: 100 %, about a second left</span>"),
+        (Step(0, 4, "a"), 5.0, "<span>a: 0 %</span>"),
+    ],
+)
+def test_the_bar_says_the_share_and_what_is_left(step: Step, seconds: float, said: str) -> None:
+    assert said in bar(step, seconds)
+
+
+@pytest.mark.parametrize(("seconds", "said"), [(1, "a second"), (19, "19 seconds"), (63, "65 seconds"), (150, "2 min")])
+def test_what_is_left_is_told_as_exactly_as_it_is_known(seconds: float, said: str) -> None:
+    assert remaining(seconds).startswith(f"about {said}")
