@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pipelines import page_rendering
+from pipelines.page_rendering import Original, PageOptions
 from pipelines.transcript import SpeechTranscript, SpokenWord, Transcript, Turn
 from recog.errors import ConfigError, InputError
 from recog.formats import ctm, docx, srt, textgrid, vtt
@@ -15,8 +17,8 @@ from recog.formats.textgrid import TextGrid, Tier
 from recog.formats.timed import Timed
 from recog.formats.vtt import VoicedCue
 
-# Formats, and what the names of their files end with.
-SUFFIXES = {
+# Formats of sound, and what the names of their files end with.
+SUFFIXES_OF_SOUND = {
     "txt": ".txt",
     "json": ".json",
     "srt": ".srt",
@@ -25,8 +27,10 @@ SUFFIXES = {
     "textgrid": ".TextGrid",
     "docx": ".docx",
 }
+# Formats of sound and of handwriting.
+SUFFIXES = {**SUFFIXES_OF_SOUND, **page_rendering.SUFFIXES}
 # What a page of writing can become.
-FORMATS_OF_PAGES = ("txt", "json")
+FORMATS_OF_PAGES = tuple(page_rendering.SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -36,27 +40,38 @@ class Rendering:
     form: str = "txt"
     # Words below this confidence, 0 to 1, are marked, in docx; None: none are.
     doubtful: float | None = None
+    # Of handwriting: the spelling, and which words are followed by [unclear].
+    pages: PageOptions = PageOptions()
 
     def __post_init__(self) -> None:
         if self.form not in SUFFIXES:
             raise ConfigError(f"format is {self.form!r}; choose one of {', '.join(SUFFIXES)}")
         if self.doubtful is not None and (self.form != "docx" or not 0 <= self.doubtful <= 1):
             raise ConfigError("doubtful words are marked in format docx alone, below a confidence from 0 to 1")
+        if self.form == "gt" and self.pages != PageOptions():
+            raise ConfigError("lines to train on (format gt) have the text as it was read: without spelling or unclear")
         if self.form == "docx":
             docx.require()  # before hours of work, not after
 
+    @property
+    def of_pages(self) -> PageOptions:
+        """What is to be done to the text of pages."""
+        return replace(self.pages, doubtful=self.doubtful)
 
-def render(transcript: Transcript, path: Path, rendering: Rendering) -> bytes:
-    """The content of the file for the transcript of `path`. Refuses a format of sound for a picture."""
+
+def render(transcript: Transcript, path: Path, rendering: Rendering, content: bytes | None = None) -> bytes:
+    """The content of the file for the transcript of `path`; what makes a folder (page_rendering), as a ZIP of it.
+
+    `content`: the bytes that were transcribed, where they do not lie under that name; some formats of handwriting show
+    the pages. Refuses a format of sound for handwriting, and the other way round.
+    """
     form = rendering.form
+    if not isinstance(transcript, SpeechTranscript):
+        return page_rendering.render(transcript, Original(path, content), form, rendering.of_pages)
+    if form not in SUFFIXES_OF_SOUND:
+        raise InputError(f"{path} is a recording, which format {form} cannot hold; use {', '.join(SUFFIXES_OF_SOUND)}")
     if form == "json":
         return _utf8(json.dumps({"file": str(path), **transcript.as_json()}, ensure_ascii=False) + "\n")
-    if not isinstance(transcript, SpeechTranscript):
-        if form != "txt":
-            raise InputError(
-                f"{path} is a picture, which format {form} cannot hold; use {' or '.join(FORMATS_OF_PAGES)}"
-            )
-        return _utf8(transcript.text + "\n")
     if form == "txt":
         told = [f"{_name(turn)}: {turn.text}\n" for turn in transcript.turns]
         return _utf8("".join(told) if transcript.turns else transcript.text + "\n")
@@ -64,6 +79,14 @@ def render(transcript: Transcript, path: Path, rendering: Rendering) -> bytes:
         parts = [part for turn in transcript.turns for part in paragraphs(_timed(turn.words), _name(turn))]
         return docx.dumps(path.stem, parts or _plain_paragraphs(transcript), rendering.doubtful)
     return _utf8(_with_times(transcript, path, form))
+
+
+def write_to(target: Path, transcript: Transcript, path: Path, rendering: Rendering) -> None:
+    """Writes the file, or the folder, for the transcript of `path`; page by page where it shows them."""
+    if isinstance(transcript, SpeechTranscript):
+        write(render(transcript, path, rendering), target)
+    else:
+        page_rendering.write(transcript, Original(path), rendering.form, target, rendering.of_pages)
 
 
 def _with_times(transcript: SpeechTranscript, path: Path, form: str) -> str:

@@ -12,6 +12,8 @@ from recog.ctc.timing import Timing, place_words
 from recog.recognizer import Recognition
 from recog.restorer import Restorer
 
+# Between the pages of a text, as pdftotext and printers have it.
+PAGE_BREAK = "\f"
 # A channel that is silent for so long may have ended its turn.
 TURN_PAUSE_SECONDS = 1.0
 
@@ -163,7 +165,54 @@ class PageTranscript:
         return "" if self.text else f"no writing was found in {name} ({self.width} x {self.height} pixels)"
 
 
-Transcript = SpeechTranscript | PageTranscript
+@dataclass(frozen=True)
+class DocumentPage:
+    """One page of a document: what it says, or why nobody knows."""
+
+    # From 1.
+    number: int
+    transcript: PageTranscript | None
+    # One sentence; "" where all went well.
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class DocumentTranscript:
+    """What a document of several pages says."""
+
+    pages: tuple[DocumentPage, ...]
+
+    @property
+    def text(self) -> str:
+        """The text of the pages, each on a sheet of its own (a form feed between)."""
+        return f"\n{PAGE_BREAK}".join(page.transcript.text if page.transcript else "" for page in self.pages)
+
+    @property
+    def words(self) -> tuple[WrittenWord, ...]:
+        """The words of all pages; their boxes are each on its own page."""
+        return tuple(word for page in self.pages if page.transcript for word in page.transcript.words)
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values: `text`, `pages` (each with its `number`, and what PageTranscript gives, or its `failure`)."""
+        pages = [
+            {"number": page.number, **(page.transcript.as_json() if page.transcript else {"failure": page.failure})}
+            for page in self.pages
+        ]
+        return {"text": self.text, "pages": pages}
+
+    def warning(self, name: str) -> str:
+        """What a user must know of the document, called `name`, in one sentence; "" where all is well."""
+        failed = [page for page in self.pages if page.failure]
+        if failed:
+            told = "; ".join(page.failure for page in failed[:3])
+            more = f"; and {len(failed) - 3} more" if len(failed) > 3 else ""
+            numbers = ", ".join(str(page.number) for page in failed)
+            return f"{name}: {len(failed)} of {len(self.pages)} pages failed ({numbers}): {told}{more}"
+        return "" if self.text.strip() else f"no writing was found in {name} ({len(self.pages)} pages)"
+
+
+Written = PageTranscript | DocumentTranscript
+Transcript = SpeechTranscript | Written
 
 
 @dataclass(frozen=True)

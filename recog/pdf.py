@@ -1,5 +1,6 @@
 """PDF files page by page (PDFium, through pypdfium2): sizes are checked first, then one page is rendered at a time."""
 
+import io
 import math
 import threading
 from collections.abc import Iterator
@@ -73,6 +74,33 @@ class PdfFile:
             # A copy of our own: the bitmap's memory goes with the page.
             return picture.convert("RGB" if colours else "L").copy()
 
+    def sizes(self) -> list[PdfSize]:
+        """The size of each page. Refuses as `render` does."""
+        found = []
+        for number in range(self.n_pages):
+            with self._page(number) as page:
+                found.append(self._size(page, number))
+        return found
+
+    def stamped(self, layer: bytes) -> bytes:
+        """The file with each page of another PDF, as large as the page is shown, laid over it; nothing else changes."""
+        import pypdfium2
+
+        with LOCK:
+            over = pypdfium2.PdfDocument(layer)
+            try:
+                for number in range(self.n_pages):
+                    with self._page(number) as page:
+                        drawn = over.page_as_xobject(number, self._document).as_pageobject()
+                        drawn.set_matrix(pypdfium2.PdfMatrix(*_upright_to_page(page)))
+                        page.insert_obj(drawn)
+                        page.gen_content()
+                file = io.BytesIO()
+                self._document.save(file)
+            finally:
+                over.close()
+        return file.getvalue()
+
     @contextmanager
     def _page(self, number: int) -> Iterator[Any]:
         """A page of PDFium's, held only inside, so that memory does not grow with the pages that were read."""
@@ -120,6 +148,20 @@ class PdfFile:
                 finest = max(finest, math.sqrt(width * height / ((right - left) * (top - bottom))))
         dpi = finest * POINTS_PER_INCH
         return dpi if dpi >= LEAST_DPI else 0.0
+
+
+def _upright_to_page(page: Any) -> tuple[float, float, float, float, float, float]:
+    """The matrix from a page as it is shown, its lower left corner at 0, to its own coordinates (ISO 32000-1, 8.3.4).
+
+    /Rotate turns the page clockwise before it is shown (7.7.3.3).
+    """
+    left, bottom, right, top = page.get_cropbox()
+    return {
+        0: (1.0, 0.0, 0.0, 1.0, left, bottom),
+        90: (0.0, 1.0, -1.0, 0.0, right, bottom),
+        180: (-1.0, 0.0, 0.0, -1.0, right, top),
+        270: (0.0, -1.0, 1.0, 0.0, left, top),
+    }[page.get_rotation()]
 
 
 def _refusal(name: str, error: Any) -> str:

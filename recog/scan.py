@@ -67,9 +67,9 @@ class Scan:
         self.close()
 
     @property
-    def is_pdf(self) -> bool:
-        """Whether the pages are a PDF's, and no pictures of their own."""
-        return self._pdf is not None
+    def pdf(self) -> PdfFile | None:
+        """The PDF that the pages are of; None where they are pictures of their own."""
+        return self._pdf
 
     def close(self) -> None:
         """Gives the file back."""
@@ -77,6 +77,13 @@ class Scan:
             self._pdf.close()
         if self._tiff:
             self._tiff.close()
+
+    def content(self) -> bytes:
+        """The file as it is."""
+        if isinstance(self.source, bytes):
+            return self.source
+        with image.refusals(self.name, self.limits.megapixels):
+            return Path(self.source).read_bytes()
 
     def read(self, number: int, colours: bool = False) -> Image.Image:
         """Page `number` of len(self), from 0. Refuses what is damaged or above the limit, naming file and page."""

@@ -211,7 +211,7 @@ def test_formats_hold_the_words() -> None:
     assert srt.loads(render(said, path, Rendering("srt")).decode()) == [Timed("ab c", 0.5, 1.5)]
     assert [cue.text for cue in vtt.loads(render(said, path, Rendering("vtt")).decode())] == ["ab c"]
     with pytest.raises(ConfigError, match="choose one of txt, json"):
-        Rendering("pdf")
+        Rendering("rtf")
     with pytest.raises(ConfigError, match="format docx alone"):
         Rendering("txt", doubtful=0.5)
 

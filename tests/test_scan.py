@@ -40,7 +40,7 @@ def test_pages_come_in_any_order_from_path_and_bytes(tmp_path: Path, form: str) 
     (tmp_path / "pages").write_bytes(content)
     for source in (content, tmp_path / "pages"):
         with Scan(source) as scan:
-            assert (len(scan), scan.is_pdf) == (3, form == "pdf")
+            assert (len(scan), scan.pdf is not None) == (3, form == "pdf")
             assert [number_of(scan.read(k)) for k in (2, 0, 1)] == [3, 1, 2]
             assert scan.read(1).mode == "L"
 

@@ -30,17 +30,20 @@ class Bars:
             self._bar = None
 
     def begin(self, path: Path) -> Progress:
-        """What is to be told how far `path` is, in seconds of sound."""
+        """What is to be told how far `path` is, in seconds of sound or in pages."""
+        from pipelines.transcription import IMAGE_SUFFIXES
+
+        unit = "pages" if path.suffix.lower() in IMAGE_SUFFIXES else "s"
         self.clear()
         self._begun += 1
         which = f"{self._begun}/{self._files} " if self._files > 1 else ""
         bar = self._bar = tqdm(
             desc=which + path.name[:40],
-            unit="s",
+            unit=unit,
             delay=1.0,
             leave=False,
             disable=None,
-            bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} s [{elapsed}<{remaining}]",
+            bar_format="{desc}: {percentage:3.0f}%|{bar}| {n:.0f}/{total:.0f} " + unit + " [{elapsed}<{remaining}]",
             total=1.0,
         )
 

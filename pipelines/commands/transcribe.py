@@ -2,7 +2,7 @@
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +13,19 @@ if TYPE_CHECKING:
     from pipelines.rendering import Rendering
     from pipelines.transcription import Outcome
 
-FORMATS = ("txt", "json", "srt", "vtt", "ctm", "textgrid", "docx")
+FORMATS = ("txt", "json", "srt", "vtt", "ctm", "textgrid", "docx", "page", "alto", "hocr", "pdf", "gt")
+# What no screen shows.
+FILES_ONLY = ("docx", "pdf", "gt")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command line of `recog transcribe`."""
     parser.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="recordings or pictures, or, with --out, folders of them"
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="recordings, pictures, TIFFs or PDFs; with --out folders too",
     )
     parser.add_argument(
         "--bundle", help="name or folder (default: speech-en for sound, handwriting-latin for pictures)"
@@ -28,7 +34,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--format",
         choices=FORMATS,
         default="txt",
-        help="txt: the text; json: words with times or boxes; of sound also subtitles and others (default txt)",
+        help="txt: the text; json: words with times or boxes; of sound also subtitles and others; of pages PAGE and ALTO "
+        "XML, hOCR, searchable pdf, docx, gt: each line as picture and text, to train on (default txt)",
     )
     parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="write NAME.txt, NAME.srt ... there (default: stdout)"
@@ -45,23 +52,33 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--doubtful", type=float, metavar="CONFIDENCE", help="docx: mark words below this confidence, 0 to 1"
     )
+    parser.add_argument(
+        "--unclear", type=float, metavar="CONFIDENCE", help="pages: [unclear] behind words below this, 0 to 1"
+    )
+    parser.add_argument(
+        "--spelling",
+        choices=["diplomatic", "normalised"],
+        default="diplomatic",
+        help="pages: what stands there, or long s, M^r, tildes spelt out (default diplomatic)",
+    )
     add_decoding_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Does it; 0 when everything succeeded, 1 when something failed."""
+    from pipelines.page_rendering import PageOptions
     from pipelines.rendering import Rendering
-    from pipelines.transcription import plan, transcribe_to
+    from pipelines.transcription import journal_of, plan, transcribe_to
 
     if not arguments.out:
         _refuse_for_stdout(arguments)
-    rendering = Rendering(arguments.format, arguments.doubtful)
-    transcribe = _transcriber(arguments)
+    rendering = Rendering(arguments.format, arguments.doubtful, PageOptions(arguments.spelling, arguments.unclear))
     if arguments.out:
         jobs = plan(arguments.files, arguments.out, rendering, arguments.bundle)
-        outcomes = transcribe_to(jobs, rendering, arguments.force, transcribe)
+        journals = {job.path: journal_of(job.target) for job in jobs}
+        outcomes = transcribe_to(jobs, rendering, arguments.force, _transcriber(arguments, journals))
     else:
-        jobs, outcomes = [], transcribe(arguments.files)
+        jobs, outcomes = [], _transcriber(arguments, {})(arguments.files)
     files, failures, skipped = len(jobs or arguments.files), list[str](), 0
     for outcome in outcomes:
         skipped += outcome.skipped
@@ -102,13 +119,21 @@ def _refuse_for_stdout(arguments: argparse.Namespace) -> None:
     folder = next((path for path in arguments.files if path.is_dir()), None)
     if folder is not None:
         raise ConfigError(f"{folder} is a folder; say with --out where the transcripts of its files go")
-    if arguments.format == "docx":
-        raise ConfigError("a docx file is no text for the screen; say with --out where it goes")
+    if arguments.format in FILES_ONLY:
+        raise ConfigError(f"format {arguments.format} is no text for the screen; say with --out where it goes")
+    if arguments.format in ("page", "alto"):
+        from pipelines.page_rendering import Original, is_folder
+
+        many = next((path for path in arguments.files if is_folder(Original(path), arguments.format)), None)
+        if many is not None:
+            raise ConfigError(f"format {arguments.format} makes a folder of the pages of {many}; say with --out where")
     if arguments.force:
         raise ConfigError("--force is about files that --out writes; give both or none")
 
 
-def _transcriber(arguments: argparse.Namespace) -> "Callable[[Sequence[Path]], Iterator[Outcome]]":
+def _transcriber(
+    arguments: argparse.Namespace, journals: "Mapping[Path, Path]"
+) -> "Callable[[Sequence[Path]], Iterator[Outcome]]":
     """Transcribes files as the options say, with the time left on stderr where that is a terminal."""
     from pipelines.commands.progress import Bars
     from pipelines.speech import Listening
@@ -121,7 +146,7 @@ def _transcriber(arguments: argparse.Namespace) -> "Callable[[Sequence[Path]], I
 
     def work(paths: "Sequence[Path]") -> "Iterator[Outcome]":
         with Bars(len(paths)) as bars:
-            for outcome in transcribe(paths, arguments.bundle, options, listening, bars.begin):
+            for outcome in transcribe(paths, arguments.bundle, options, listening, bars.begin, journals):
                 bars.clear()
                 yield outcome
 

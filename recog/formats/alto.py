@@ -1,4 +1,4 @@
-"""ALTO XML (Library of Congress, versions 1 to 4), as eScriptorium, ABBYY and library scanners write it: reading.
+"""ALTO XML (Library of Congress, versions 1 to 4), as eScriptorium, ABBYY and library scanners write it.
 
     <alto><Description><MeasurementUnit>pixel</MeasurementUnit>
         <sourceImageInformation><fileName>0001.jpg</fileName></sourceImageInformation></Description>
@@ -7,8 +7,7 @@
           <Shape><Polygon POINTS="..."/></Shape>
           <String CONTENT="Was"/><SP/><String CONTENT="da"/></TextLine></TextBlock></PrintSpace></Page></Layout></alto>
 
-Any namespace or none. Coordinates may be pixels, tenths of a millimetre or 1/1200 inch: they come as they stand, in
-the unit of the page's WIDTH and HEIGHT.
+Read in any namespace or none, written as version 4.4. Coordinates may be pixels, tenths of a millimetre or 1/1200 inch: they come as they stand, in the unit of the page's WIDTH and HEIGHT; written are pixels.
 """
 
 from pathlib import Path
@@ -16,10 +15,12 @@ from typing import Any
 
 from recog.errors import InputError
 from recog.formats import xml_file
-from recog.formats.document import Page, Point, Region, TextLine
+from recog.formats.document import Box, Page, Point, Region, TextLine, box_of
 
 ROOT = "alto"
 UNITS = ("pixel", "mm10", "inch1200")
+NAMESPACE = "http://www.loc.gov/standards/alto/ns-v4#"
+SCHEMA = "http://www.loc.gov/standards/alto/v4/alto-4-4.xsd"
 
 
 def read(path: Path) -> Page:
@@ -94,3 +95,61 @@ def _text(line: Any) -> str:
         elif content:
             words.append(content)
     return " ".join(words)
+
+
+def dumps(page: Page, creator: str, number: int = 1) -> bytes:
+    """A page -> the bytes of a file: a block for each region, words with confidence, the spaces between them.
+
+    `number`: which page of its document it is, from 1. A word that holds spaces becomes one string.
+    """
+    from lxml import etree
+
+    root = etree.Element(f"{{{NAMESPACE}}}{ROOT}", nsmap={None: NAMESPACE})
+    root.set("{http://www.w3.org/2001/XMLSchema-instance}schemaLocation", f"{NAMESPACE} {SCHEMA}")
+    about = _below(root, "Description")
+    _below(about, "MeasurementUnit").text = "pixel"
+    _below(_below(about, "sourceImageInformation"), "fileName").text = xml_file.text(page.image)
+    processing = _below(about, "Processing", ID="recognition")
+    _below(processing, "processingCategory").text = "contentGeneration"
+    _below(_below(processing, "processingSoftware"), "softwareName").text = xml_file.text(creator)
+    whole = Box(0, 0, page.width, page.height)
+    size = {"WIDTH": f"{page.width:.0f}", "HEIGHT": f"{page.height:.0f}"}
+    sheet = _below(_below(root, "Layout"), "Page", ID=f"page-{number}", PHYSICAL_IMG_NR=str(number), **size)
+    space = _below(sheet, "PrintSpace", **_place(whole))
+    for region in page.regions:
+        block = _below(space, "TextBlock", ID=region.id, **_place(box_of(region.polygon)))
+        _write_shape(block, region.polygon)
+        for line in region.lines:
+            _write_line(block, line)
+    return xml_file.dumps(root)
+
+
+def _below(parent: Any, name: str, **attributes: str) -> Any:
+    from lxml import etree
+
+    return etree.SubElement(parent, f"{{{NAMESPACE}}}{name}", attributes)
+
+
+def _place(box: Box) -> dict[str, str]:
+    sides = {"HPOS": box.left, "VPOS": box.top, "WIDTH": box.width, "HEIGHT": box.height}
+    return {side: f"{max(0, round(value))}" for side, value in sides.items()}
+
+
+def _write_shape(element: Any, polygon: tuple[Point, ...]) -> None:
+    _below(_below(element, "Shape"), "Polygon", POINTS=xml_file.written_points(polygon))
+
+
+def _write_line(block: Any, line: TextLine) -> None:
+    base = {"BASELINE": xml_file.written_points(line.baseline)} if len(line.baseline) >= 2 else {}
+    written = _below(block, "TextLine", ID=line.id, **_place(box_of(line.polygon)), **base)
+    _write_shape(written, line.polygon)
+    boxes = [box_of(word.polygon) for word in line.words]
+    if not line.words:
+        _below(written, "String", ID=f"{line.id}-w0", **_place(box_of(line.polygon)), CONTENT=xml_file.text(line.text))
+    for number, (word, box) in enumerate(zip(line.words, boxes, strict=True)):
+        if number:
+            before = boxes[number - 1]
+            gap = Box(before.right, before.top, max(before.right, box.left), before.bottom)
+            _below(written, "SP", **{side: value for side, value in _place(gap).items() if side != "HEIGHT"})
+        sure = {} if word.confidence is None else {"WC": f"{min(max(word.confidence, 0.0), 1.0):.4f}"}
+        _below(written, "String", ID=f"{line.id}-w{number}", **_place(box), CONTENT=xml_file.text(word.text), **sure)

@@ -1,4 +1,4 @@
-"""Word documents (.docx) of what is said: a paragraph for each part of the talk, doubtful words marked.
+"""Word documents (.docx): a paragraph for each part of a talk, or for each line of a page; doubtful words marked.
 
 Written by python-docx, which is asked for only here.
 """
@@ -7,8 +7,10 @@ import importlib.util
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from recog.errors import ConfigError
+from recog.formats.document import Page
 from recog.formats.srt import clock
 from recog.formats.timed import Timed
 
@@ -44,7 +46,6 @@ def dumps(title: str, parts: Sequence[Paragraph], doubtful: float | None = None)
     """
     require()
     import docx
-    from docx.enum.text import WD_COLOR_INDEX
 
     document = docx.Document()
     document.add_heading(_printable(title), level=1)
@@ -56,9 +57,47 @@ def dumps(title: str, parts: Sequence[Paragraph], doubtful: float | None = None)
         for number, word in enumerate(part.words):
             if number:
                 paragraph.add_run(" ")
-            run = paragraph.add_run(_printable(word.text))
-            if doubtful is not None and word.confidence is not None and word.confidence < doubtful:
-                run.font.highlight_color = WD_COLOR_INDEX.YELLOW
+            _add_word(paragraph, word.text, word.confidence, doubtful)
+    return _saved(document)
+
+
+def dumps_pages(title: str, pages: Sequence[Page], doubtful: float | None = None) -> bytes:
+    """Pages of writing -> the bytes of a file: a paragraph a line; of several pages each begins anew, with its number.
+
+    Doubtful words as in `dumps`. Refuses where python-docx is missing.
+    """
+    require()
+    import docx
+    from docx.shared import Pt
+
+    document: Any = docx.Document()
+    document.add_heading(_printable(title), level=1)
+    for number, page in enumerate(pages, 1):
+        if len(pages) > 1:
+            if number > 1:
+                document.add_page_break()
+            document.add_heading(f"Page {number}", level=2)
+        for line in page.lines:
+            paragraph = document.add_paragraph()
+            paragraph.paragraph_format.space_after = Pt(0)
+            for place, word in enumerate(line.words):
+                if place:
+                    paragraph.add_run(" ")
+                _add_word(paragraph, word.text, word.confidence, doubtful)
+            if not line.words:
+                paragraph.add_run(_printable(line.text))
+    return _saved(document)
+
+
+def _add_word(paragraph: Any, text: str, confidence: float | None, doubtful: float | None) -> None:
+    from docx.enum.text import WD_COLOR_INDEX
+
+    run = paragraph.add_run(_printable(text))
+    if doubtful is not None and confidence is not None and confidence < doubtful:
+        run.font.highlight_color = WD_COLOR_INDEX.YELLOW
+
+
+def _saved(document: Any) -> bytes:
     file = io.BytesIO()
     document.save(file)
     return file.getvalue()

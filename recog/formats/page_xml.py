@@ -1,4 +1,4 @@
-"""PAGE XML (Pletschacher & Antonacopoulos 2010), as Transkribus, eScriptorium, Larex and Aletheia write it: reading.
+"""PAGE XML (Pletschacher & Antonacopoulos 2010), as Transkribus, eScriptorium, Larex and Aletheia write it.
 
     <PcGts><Page imageFilename="0001.jpg" imageWidth="2000" imageHeight="3000">
       <ReadingOrder><OrderedGroup><RegionRefIndexed index="0" regionRef="r1"/></OrderedGroup></ReadingOrder>
@@ -6,18 +6,20 @@
         <TextLine id="l1"><Coords points="..."/><Baseline points="10,80 900,82"/>
           <TextEquiv><Unicode>Was da steht</Unicode></TextEquiv></TextLine></TextRegion></Page></PcGts>
 
-Any namespace or none; the 2010 form with <Point x="" y=""/> below Coords too.
+Read in any namespace or none; in the 2010 form with <Point x="" y=""/> below Coords too. Written as of 2019-07-15.
 """
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from recog.errors import InputError
 from recog.formats import xml_file
-from recog.formats.document import Page, Point, Region, TextLine
+from recog.formats.document import Page, Point, Region, TextLine, Word
 
 ROOT = "PcGts"
+NAMESPACE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
 
 
 def read(path: Path) -> Page:
@@ -102,3 +104,59 @@ def _best(element: Any) -> str:
         if written is not None and "".join(written.itertext()).strip():
             return " ".join("".join(written.itertext()).split())
     return ""
+
+
+def dumps(page: Page, creator: str, created: datetime | None = None) -> bytes:
+    """A page -> the bytes of a file: regions in reading order, lines with outline and baseline, words with confidence.
+
+    Coordinates are written as whole pixels. `created`: with its time zone; None for now.
+    """
+    from lxml import etree
+
+    root = etree.Element(f"{{{NAMESPACE}}}{ROOT}", nsmap={None: NAMESPACE})
+    xsi = "http://www.w3.org/2001/XMLSchema-instance"
+    root.set(f"{{{xsi}}}schemaLocation", f"{NAMESPACE} {NAMESPACE}/pagecontent.xsd")
+    about = _below(root, "Metadata")
+    moment = (created or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+    for name, value in (("Creator", xml_file.text(creator)), ("Created", moment), ("LastChange", moment)):
+        _below(about, name).text = value
+    size = {"imageWidth": f"{page.width:.0f}", "imageHeight": f"{page.height:.0f}"}
+    sheet = _below(root, "Page", imageFilename=xml_file.text(page.image), **size)
+    if page.regions:
+        group = _below(_below(sheet, "ReadingOrder"), "OrderedGroup", id="order")
+        for number, region in enumerate(page.regions):
+            _below(group, "RegionRefIndexed", index=str(number), regionRef=region.id)
+    for region in page.regions:
+        block = _below(sheet, "TextRegion", id=region.id, **({"type": region.kind} if region.kind else {}))
+        _below(block, "Coords", points=xml_file.written_points(region.polygon))
+        for line in region.lines:
+            _write_line(block, line)
+        _write_text(block, "\n".join(line.text for line in region.lines))
+    return xml_file.dumps(root)
+
+
+def _below(parent: Any, name: str, **attributes: str) -> Any:
+    from lxml import etree
+
+    return etree.SubElement(parent, f"{{{NAMESPACE}}}{name}", attributes)
+
+
+def _write_line(block: Any, line: TextLine) -> None:
+    written = _below(block, "TextLine", id=line.id)
+    _below(written, "Coords", points=xml_file.written_points(line.polygon))
+    if len(line.baseline) >= 2:
+        _below(written, "Baseline", points=xml_file.written_points(line.baseline))
+    for number, word in enumerate(line.words):
+        _write_word(written, f"{line.id}-w{number}", word)
+    _write_text(written, line.text)
+
+
+def _write_word(written: Any, id_: str, word: Word) -> None:
+    element = _below(written, "Word", id=id_)
+    _below(element, "Coords", points=xml_file.written_points(word.polygon))
+    _write_text(element, word.text, word.confidence)
+
+
+def _write_text(element: Any, text: str, confidence: float | None = None) -> None:
+    told = {} if confidence is None else {"conf": f"{min(max(confidence, 0.0), 1.0):.4f}"}
+    _below(_below(element, "TextEquiv", **told), "Unicode").text = xml_file.text(text)

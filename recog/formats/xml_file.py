@@ -5,7 +5,8 @@ reads it (external entities). Formats for transcriptions need neither.
 """
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ LIMIT_LINES = 20_000
 LIMIT_POINTS = 10_000
 # Nothing that can be scanned is larger; what claims to be would only overflow.
 LIMIT_COORDINATE = 1e6
+# What XML 1.0 (section 2.2) cannot hold, not even as a reference.
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def parse(path: Path) -> Any:
@@ -107,3 +110,22 @@ def check_lines(count: int, path: Path) -> None:
     """Refuses a page with more lines than any page has."""
     if count > LIMIT_LINES:
         raise InputError(f"{path} holds {count} text lines; the limit is {LIMIT_LINES}")
+
+
+def text(written: str) -> str:
+    """A text as XML can hold it: control characters and halves of surrogates become U+FFFD."""
+    return _FORBIDDEN.sub("\ufffd", written)
+
+
+def dumps(root: Any, doctype: str | None = None) -> bytes:
+    """A tree (lxml) as the bytes of a UTF-8 file, indented."""
+    from lxml import etree
+
+    etree.indent(root)
+    content: bytes = etree.tostring(root, encoding="UTF-8", xml_declaration=True, doctype=doctype)
+    return content + b"\n"
+
+
+def written_points(points: Iterable[Point]) -> str:
+    """Points as "x,y x,y" in whole units from 0 on, as schemas ask for."""
+    return " ".join(f"{max(0, round(point.x))},{max(0, round(point.y))}" for point in points)
