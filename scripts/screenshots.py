@@ -23,7 +23,7 @@ WAYS = {"": (DESK, "light"), "-dark": (DESK, "dark"), "-phone": (PHONE, "light")
 # Taller pages are cut off here.
 MOST_PX = 2400
 # What the run on show learns, and how often.
-LINES, PASSES = 40, 8
+LINES, PASSES = 25, 6
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,14 @@ def main(argv: Sequence[str] | None = None) -> int:
             for tab, (way, (size, scheme)) in itertools.product(tabs, WAYS.items()):
                 context = browser.new_context(viewport=size, color_scheme=scheme)
                 window = context.new_page()
+                window.set_default_timeout(180_000)
                 window.goto(address)
+                window.get_by_role("heading", name="recog", level=1).wait_for()
                 window.get_by_role("tab", name=tab.title).click()
                 if tab.example:
                     window.get_by_role("button", name=tab.example).click()
                 done = window.get_by_text(re.compile(re.escape(tab.done))).filter(visible=True)
-                done.first.wait_for(timeout=180_000)
+                done.first.wait_for()
                 window.wait_for_timeout(1500)  # pictures and waveform fade in
                 save(window.screenshot(full_page=True), arguments.out / f"{tab.name}{way}.webp")
                 context.close()

@@ -3,6 +3,7 @@ import csv
 import gc
 import json
 import re
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from pipelines.web import measure
 from pipelines.web.limits import Limits
 from pipelines.web.measure import MeasureTab
 from pipelines.web.once import Once
+from pipelines.web.work import StoppedError
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
@@ -132,7 +134,7 @@ def test_what_cannot_be_measured_is_refused_in_a_sentence(tmp_path: Path) -> Non
     both = [str(tmp_path / "a.png"), str(tmp_path / "a.txt")]
     # A bundle that is missing is no fault of the file.
     assert refused(tab().measure, both, "", "", "", True).startswith("nowhere is not a bundle")
-    assert tab().empty()[:3] == ["", [], measure.region(measure.EMPTY)]
+    assert tab().empty()[:4] == ["", "", [], measure.region(measure.EMPTY)]
 
 
 def test_a_picture_over_the_limit_is_not_read(tmp_path: Path) -> None:
@@ -149,3 +151,32 @@ def test_long_lists_are_shown_in_part_and_kept_whole() -> None:
     assert len(shown(lines)) == 200 and "50 more lines are in the file." in lines
     assert len(words) == 100
     assert len(Path(by_line.value["path"]).read_text(encoding="utf-8-sig").splitlines()) == 251
+
+
+def test_measuring_many_files_tells_how_far_it_is_and_can_be_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        draw_line("a").save(tmp_path / f"{number}.png")
+        (tmp_path / f"{number}.gt.txt").write_text("a")
+    files = [str(path) for path in sorted(tmp_path.iterdir())]
+    measuring, going, asked = tab(), threading.Semaphore(0), list[str]()
+
+    def recognise(path: Path, media: str) -> str:
+        asked.append(path.name)
+        assert going.acquire(timeout=20)
+        return "b"
+
+    monkeypatch.setattr(measuring, "recognise", recognise)
+    steps = measuring.run(files, "", "", "strict", True)
+    assert "Reading the files: 0 %" in next(steps)[0]
+    going.release(3)
+    *_, last = steps
+    assert last[0] == "" and shown(last[3]) == [f"{number}.png WER 100.0 %, CER 100.0 % | a→b" for number in range(3)]
+    steps = measuring.run(files, "", "", "strict", True)
+    next(steps)
+    assert len(measuring.stopped()) == 1 + len(last)
+    going.release(3)
+    with pytest.raises(StoppedError):
+        list(steps)
+    assert asked == ["0.png", "1.png", "2.png", "0.png"]  # the file that was being read, and none after it

@@ -3,7 +3,7 @@
 import html
 import itertools
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from pipelines.web import chart
 from pipelines.web.limits import Limits, refusal
 from pipelines.web.once import Once
 from pipelines.web.result import cache
+from pipelines.web.work import Sessions, Work, bar
 from recog import text
 from recog.errors import RecogError
 from recog.metrics import Counts
@@ -53,6 +54,7 @@ class MeasureTab:
         self, speech_pipeline: Once[SpeechPipeline], handwriting_pipeline: Once[HandwritingPipeline], limits: Limits
     ) -> None:
         self.speech, self.handwriting, self.limits = speech_pipeline, handwriting_pipeline, limits
+        self.sessions = Sessions()
         with gr.Row(equal_height=False):
             with gr.Column(min_width=300):
                 files = gr.File(
@@ -72,7 +74,9 @@ class MeasureTab:
                 by_errors = gr.Checkbox(label="Worst lines first", value=True)
                 with gr.Row():
                     go = gr.Button("Measure", variant="primary", min_width=90)
+                    stop = gr.Button("Cancel", variant="stop", min_width=90, visible=False)
                     example = gr.Button("Try two texts", size="sm", min_width=90)
+        progress = gr.HTML("", padding=False)
         summary = gr.Markdown(elem_classes="hint")
         rates = gr.Dataframe(label="Errors", headers=HEADERS, interactive=False, buttons=[], elem_classes="words")
         lines = gr.HTML(region(EMPTY), padding=False)
@@ -95,24 +99,55 @@ class MeasureTab:
                 gr.DownloadButton(name, size="sm", min_width=90, interactive=False)
                 for name in ("Save lines (CSV)", "Save confusions (CSV)")
             ]
-        outputs = [summary, rates, lines, *tables, *kept, plots]
+        outputs = [progress, summary, rates, lines, *tables, *kept, plots]
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         run: dict[str, Any] = {
-            "fn": self.measure,
+            "fn": self.run,
             "inputs": [files, said, read, rule, by_errors],
             "outputs": outputs,
-            "show_progress_on": [lines],
+            "show_progress_on": [progress],
             "api_visibility": "private",
         }
         empty: dict[str, Any] = {"fn": self.empty, "inputs": None, "outputs": outputs, **quiet}
-        go.click(**run).failure(**empty)
-        shown = example.click(lambda: (None, *EXAMPLE), None, [files, said, read], **quiet)
-        shown.then(**run).failure(**empty)
+        begun = [
+            go.click(lambda: gr.Button(visible=True), None, stop, queue=False, **quiet),
+            example.click(lambda: (None, *EXAMPLE), None, [files, said, read], **quiet),
+        ]
+        runs = [one.then(**run) for one in begun]
+        for one in runs:
+            one.failure(**empty)
+            one.then(lambda: gr.Button(visible=False), None, stop, **quiet)
+        stop.click(self.stopped, None, [stop, *outputs], cancels=runs, queue=False, **quiet)
 
     def empty(self) -> list[Any]:
         """What is shown after a refusal."""
         off = [gr.DownloadButton(value=None, interactive=False) for _ in range(2)]
-        return ["", [], region(EMPTY), [], [], *off, gr.HTML("", visible=False)]
+        return ["", "", [], region(EMPTY), [], [], *off, gr.HTML("", visible=False)]
+
+    def run(
+        self,
+        files: list[str] | None,
+        said: str,
+        read: str,
+        rule: str,
+        by_errors: bool,
+        request: gr.Request | None = None,
+    ) -> Iterator[list[Any]]:
+        """Measures, and tells meanwhile how far it is; the values of `measure` come last."""
+        work: Work[list[Any]] = Work(
+            lambda work: self.measure(
+                files, said, read, rule, by_errors, lambda done, all_: work.tell(done, all_, "Reading the files")
+            )
+        )
+        self.sessions.begin(request.session_hash if request else None, work)
+        for step, seconds in work.run():
+            yield [bar(step, seconds), *[gr.skip()] * 8]
+        yield ["", *work.result]
+
+    def stopped(self, request: gr.Request | None = None) -> list[Any]:
+        """The user has waited enough."""
+        self.sessions.stop(request.session_hash if request else None)
+        return [gr.Button(visible=False), *self.empty()]
 
     def measure(
         self,
@@ -121,7 +156,7 @@ class MeasureTab:
         read: str,
         rule: str,
         by_errors: bool,
-        progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio finds it by this default
+        tell: Callable[[int, int], object] | None = None,
     ) -> list[Any]:
         """Files, or two texts -> summary, rates, aligned lines, two tables of confusions, two files to keep, plots."""
         if not files and not said.strip() and not read.strip():
@@ -129,7 +164,7 @@ class MeasureTab:
         try:
             if files:
                 paths = [Path(file) for file in files]
-                paired = pairing.files(paths, self.recognise, lambda done, all_: progress((done, all_), unit="files"))
+                paired = pairing.files(paths, self.recognise, tell)
             else:
                 paired = pairing.columns(said, read)
             found = comparison.compare(paired.pairs, rule or self._own_rule(paired))
