@@ -66,11 +66,15 @@ def revised(transcript: Written, spelt: str = spelling.DIPLOMATIC, unclear: floa
 
 
 def _revised_page(transcript: PageTranscript, spelt: str, unclear: float | None) -> PageTranscript:
+    if spelt == spelling.DIPLOMATIC and unclear is None:
+        return transcript
     lines = tuple(line for line in (_revised_line(line, spelt, unclear) for line in transcript.lines) if line.text)
     return replace(transcript, text="\n".join(line.text for line in lines), lines=lines)
 
 
 def _revised_line(line: WrittenLine, spelt: str, unclear: float | None) -> WrittenLine:
+    if not line.words:  # a line whose words nobody placed
+        return replace(line, text=spelling.normalised(line.text) if spelt == spelling.NORMALISED else line.text)
     texts = [word.text for word in line.words]
     if spelt == spelling.NORMALISED:
         texts = spelling.normalised_words(texts)

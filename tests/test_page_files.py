@@ -309,6 +309,14 @@ def test_spelling_and_unclear_words(tmp_path: Path, options: PageOptions, text: 
     assert texts_of(render(page, source, "pdf", options)) == [[text]]
 
 
+@pytest.mark.parametrize("form", ["txt", "page", "alto", "hocr", "pdf"])
+def test_a_line_whose_words_nobody_placed_keeps_its_text(tmp_path: Path, form: str) -> None:
+    page = PageTranscript("ſo", (WrittenLine("ſo", (10, 20, 90, 50), ()),), WIDTH, HEIGHT)
+    content = render(page, original(tmp_path), form, PageOptions("normalised", 0.5))
+    told = texts_of(content)[0][0] if form == "pdf" else content.decode()
+    assert "so" in told and "ſo" not in told
+
+
 def test_a_folder_is_a_zip_where_bytes_are_asked_for(tmp_path: Path) -> None:
     source = original(tmp_path, 2, "tiff")
     document = book(("eins",), ("zwei",))
