@@ -134,12 +134,18 @@ def transcribe(
                 found: Transcript = pipeline(path, progress(path) if progress else None)
             else:
                 tell = progress(path) if progress else None
-                kept = Journal((journals or {}).get(path), path, f"{name} {options}")
+                kept = Journal((journals or {}).get(path), path, f"{_state(name)} {options}")
                 found = _read(pipeline, path, kept, tell)
         except RecogError as error:
             yield Outcome(path, None, str(error))
         else:
             yield Outcome(path, found, found.warning(str(path)))
+
+
+def _state(name: str) -> str:
+    """A bundle as it is now: one that was trained on or tuned since reads differently."""
+    folder = checkpoint.find(name)
+    return f"{folder.resolve()} {max((path.stat().st_mtime_ns for path in folder.iterdir()), default=0)}"
 
 
 def _read(pipeline: HandwritingPipeline, path: Path, journal: Journal, progress: Progress | None) -> Transcript:

@@ -2,6 +2,8 @@
 
 import functools
 import json
+import os
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,13 @@ import pytest
 from conftest import draw_line
 from PIL import Image
 
+from pipelines import transcription
 from pipelines.cli import main
 from pipelines.document import read_document
 from pipelines.journal import Journal
 from pipelines.rendering import Rendering
 from pipelines.transcript import DocumentPage, DocumentTranscript, PageTranscript, WrittenLine, WrittenWord
-from pipelines.transcription import Job, Outcome, journal_of, plan, transcribe_to
+from pipelines.transcription import Job, Outcome, journal_of, plan, transcribe, transcribe_to
 from recog import scan
 from recog.errors import ConfigError, InputError
 from recog.scan import Limits
@@ -89,6 +92,32 @@ def test_a_stopped_run_goes_on_at_its_page(tmp_path: Path) -> None:
     second = Reader()
     assert journalled(path, second) == read(Reader(), path)
     assert second.seen == [70]
+
+
+def test_a_run_goes_on_with_the_same_bundle_alone(
+    random_handwriting_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tiff(tmp_path / "four.tif", [40, 50, 60, 70])
+    bundle = tmp_path / "bundle"
+    shutil.copytree(random_handwriting_bundle, bundle)
+    readers = [Reader(stop_at=2), Reader(), Reader()]
+    waiting = iter(readers)
+    monkeypatch.setattr(transcription, "load", lambda *_: next(waiting))
+    told = list[tuple[float, float | None]]()
+
+    def run() -> list[Outcome]:
+        tell = lambda _: lambda done, total: told.append((done, total))  # noqa: E731
+        return list(transcribe([path], bundle, progress=tell, journals={path: tmp_path / "kept.jsonl"}))
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    (outcome,) = run()
+    assert (outcome.failure, readers[1].seen) == ("", [60, 70])
+    assert outcome.transcript == read(Reader(), path)
+    assert told == [(k, 4) for k in (1, 2, 1, 2, 3, 4)]
+    os.utime(bundle / "network.safetensors", ns=(1, 2**62))
+    run()
+    assert readers[2].seen == [40, 50, 60, 70]
 
 
 @pytest.mark.parametrize("change", ["how", "file", "half a line", "rubbish"])
