@@ -102,6 +102,14 @@ def test_answers_and_gradients_are_those_of_the_cells(kind: str, loss: str) -> N
     np.testing.assert_allclose(learner.gradient(batch, loss), gradient_of(cell, linear, name), atol=1e-12)
 
 
+def test_peepholes_begin_as_other_weights_do_times_their_sight() -> None:
+    drawn, blind = (Learner(Shape(F, H, OUT, peephole=1), seed=2, sight=sight).weights for sight in (1.0, 0.0))
+    first, second, _ = network.parts_of(Shape(F, H, OUT, peephole=1))
+    assert (drawn[first : first + second] != 0).all()
+    np.testing.assert_array_equal(np.flatnonzero(drawn != blind), np.arange(first, first + second))
+    assert not blind[first : first + second].any()
+
+
 def test_an_elman_network_of_one_step_knows_no_step_before() -> None:
     # Elman 1990: the gradient is that of each step with its state given.
     learner = Learner(Shape(F, H, OUT, plain=1, truncated=1), seed=3)

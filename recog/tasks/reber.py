@@ -89,9 +89,11 @@ def encode(texts: Sequence[str]) -> Sequences:
     for text in texts:
         codes = np.array([_INDEX[symbol] for symbol in text])
         one_hot = np.eye(len(SYMBOLS), dtype=np.float32)[codes]
-        allowed = np.zeros((len(text) - 1, len(SYMBOLS)), dtype=np.float32)
-        for step, symbols in enumerate(legal(text)[:-1]):
-            allowed[step, [_INDEX[symbol] for symbol in symbols]] = 1
+        # A handful of sets stands for all steps: each is made once.
+        follows = legal(text)[:-1]
+        sets = {symbols: number for number, symbols in enumerate(dict.fromkeys(follows))}
+        table = np.array([[symbol in symbols for symbol in SYMBOLS] for symbols in sets], dtype=np.float32)
+        allowed = table[[sets[symbols] for symbols in follows]]
         rows.append((one_hot[:-1], np.concatenate([one_hot[1:], allowed], axis=1), np.ones(len(text) - 1, np.float32)))
     return stack(rows)
 

@@ -33,7 +33,7 @@ class Rows(list[Row]):
     def append(self, row: Row) -> None:
         """Adds a line."""
         super().append(row)
-        print(f"{row.what}: {row.ours} ({row.minutes:.1f} CPU minutes)", file=sys.stderr, flush=True)
+        print(f"{row.what}: {row.ours} ({row.minutes:.2f} CPU minutes)", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def finish(
     """Prints the table and the claims, writes what was asked for; 1 for a quick form of which a claim failed, else 0."""
     print("| what | paper | ours | seeds | CPU minutes |\n|---|---|---|---|---|")
     for row in rows:
-        print(f"| {row.what} | {row.paper} | {row.ours} | {row.seeds} | {row.minutes:.1f} |")
+        print(f"| {row.what} | {row.paper} | {row.ours} | {row.seeds} | {row.minutes:.2f} |")
     print()
     for claim in claims:
         print(f"{'holds' if claim.holds else 'FAILS'}: {claim.text}")

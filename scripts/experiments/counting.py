@@ -99,7 +99,7 @@ def count(trial: Trial, seed: int, words: int, most: int) -> Count:
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the table and the claims."""
     arguments = report.parser(__doc__, seeds=10).parse_args(argv)
-    seeds, words, most = (4, 5000, 200) if arguments.quick else (arguments.seeds, 30_000, 1000)
+    seeds, words, most = (4, 5000, 200) if arguments.quick else (arguments.seeds, 30_000, 500)
     journal = Journal(arguments.journal)
     rows, lines, best = report.Rows(), [], {}
     for trial in TRIALS[:1] + TRIALS[3:4] if arguments.quick else TRIALS:

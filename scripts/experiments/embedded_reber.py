@@ -23,6 +23,8 @@ from recog.tasks.journal import Figures, Journal
 from recog.tasks.learning import Learner, Recipe, learn, passes, pool
 from recog.tasks.network import Shape
 
+# Symbols of a stream after which it counts: taught within one, a network knows no empty state.
+SETTLE = 100
 FALLING = Recipe("classes", rate=0.015, most=12_000, check=200, falling=True)
 
 
@@ -74,9 +76,9 @@ CONTESTANTS = (
 class Endless:
     """How the networks of one kind did on streams without ends."""
 
-    # Symbols before the first mistake of each seed, its worst stream; the whole stream where there was none.
+    # Symbols before the first mistake after SETTLE, in each seed's worst stream; the whole stream where there was none.
     before_mistake: tuple[int, ...]
-    # Share of wrong predictions in the first and the last tenth of the streams, mean over seeds.
+    # Share of wrong predictions in the first (after SETTLE) and the last tenth of the streams, mean over seeds.
     wrong_first: float
     wrong_last: float
     minutes: float
@@ -109,8 +111,9 @@ def endless(name: str, shape: Shape, seeds: int, size: dict[str, int], journal: 
         for number in range(streams):
             test = reber.stream(np.random.default_rng([2000, number]), 1, steps)
             lawful = reber.lawful(learner.answers(test), test)[0]
-            before.append(steps if lawful.all() else int(lawful.argmin()))
-            first.append(1 - float(lawful[: steps // 10].mean()))
+            wrong = np.flatnonzero(~lawful[SETTLE:])
+            before.append(int(wrong[0]) + SETTLE if len(wrong) else steps)
+            first.append(1 - float(lawful[SETTLE : steps // 10].mean()))
             last.append(1 - float(lawful[-steps // 10 :].mean()))
         return [min(before), statistics.mean(first), statistics.mean(last)]
 
@@ -141,31 +144,39 @@ def main(argv: Sequence[str] | None = None) -> int:
         ),
         report.Claim("an Elman network with the gradient of one step does not", 10 * len(elman) <= seeds),
     ]
-    few = 3 if arguments.quick else 10
+    few = 3 if arguments.quick else min(5, seeds)
     size = (
         {"chunks": 2000, "streams": 2, "steps": 5000}
         if arguments.quick
-        else {"chunks": 8000, "streams": 4, "steps": 100_000}
+        else {"chunks": 8000, "streams": 2, "steps": 100_000}
     )
-    ends = {}
+    ends, perfect = [], []
     for name, shape in (
         ("stream, with forget gate", Shape(7, 12, 7)),
         ("stream, without (1997)", Shape(7, 12, 7, block=2, forget=0, half=1)),
     ):
-        ends[name] = end = endless(name, shape, few, size, journal)
-        perfect = sum(one == size["steps"] for one in end.before_mistake)
+        end = endless(name, shape, few, size, journal)
+        ends.append(end)
+        perfect.append(sum(one == size["steps"] for one in end.before_mistake))
         ours = (
-            f"{perfect} of {few} without a mistake in {size['streams']} streams of {size['steps']:,}; wrong "
-            f"{100 * end.wrong_first:.2f} % at first, {100 * end.wrong_last:.2f} % in the end"
+            f"{perfect[-1]} of {few} without a mistake in {size['streams']} streams of {size['steps']:,}, but for the "
+            f"first {SETTLE}; wrong {100 * end.wrong_first:.2f} % at first, {100 * end.wrong_last:.2f} % in the end"
         )
         rows.append(report.Row(name, "solves it" if "with f" in name else "fails (2000)", ours, few, end.minutes))
-    gated, bare = ends.values()
+    gated, bare = ends
     claims.append(
         report.Claim(
-            "without a forget gate an endless stream breaks the memory down; with one it does not",
-            gated.wrong_last < 0.01 and bare.wrong_last > 5 * gated.wrong_last + 0.01,
+            "without a forget gate an endless stream goes wrong five times as often as with one, and in over 0.5 %",
+            gated.wrong_last < 0.01 and bare.wrong_last > 5 * gated.wrong_last + 0.005,
         )
     )
+    if not arguments.quick:
+        claims.append(
+            report.Claim(
+                "with a forget gate 4 of 5 seeds read such streams without a mistake; without one none does",
+                5 * perfect[0] >= 4 * few and perfect[1] == 0,
+            )
+        )
     panels = [plot.Panel("seeds that solve embedded Reber, %", tuple(lines), low=0.0, high=100.0)]
     return report.finish(arguments, rows, claims, panels, "strings seen")
 
