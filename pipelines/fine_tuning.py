@@ -135,6 +135,8 @@ class Run:
                 start_new_session=True,
                 pass_fds=lock,
             )
+            if sys.platform != "win32":
+                os.setpriority(os.PRIO_PROCESS, self._process.pid, 5)  # who reads on the page goes first
             (self.folder / "process").write_text(str(self._process.pid), encoding="utf-8")
 
     def stop(self, patience_seconds: float = 60.0) -> None:

@@ -10,13 +10,14 @@ import argparse
 import contextlib
 import json
 import os
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -77,18 +78,34 @@ def served(arguments: argparse.Namespace) -> Iterator[tuple[str, int]]:
     """A server in a process of its own: its address and process number."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "recog", "serve", "--speech", arguments.speech]
-        command += ["--handwriting", arguments.handwriting, "--port", "0"]
+        command += ["--handwriting", arguments.handwriting, "--port", str(free_port())]
         environment = {**os.environ, "TMPDIR": folder, "RECOG_SERVE_MOST_WAITING": str(2 * arguments.clients)}
         with subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True) as server:
             assert server.stderr is not None
-            ready = json.loads(server.stderr.readline())
+            address = ready(server.stderr)
             # Lines of the log are read away, lest the server waits for somebody to.
             threading.Thread(target=server.stderr.read, daemon=True).start()
             try:
-                yield ready["address"].rstrip("/"), server.pid
+                yield address, server.pid
             finally:
                 server.terminate()
                 server.wait(60)
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def ready(lines: Iterable[str]) -> str:
+    """The address, when the server tells it; ends with what it said where it never does."""
+    said = []
+    for line in lines:
+        said.append(line)
+        if '"event": "ready"' in line:
+            return str(json.loads(line)["address"]).rstrip("/")
+    raise SystemExit("the server did not start:\n" + "".join(said))
 
 
 def alone(kind: str, bundle: str, path: Path, seconds: float) -> float:

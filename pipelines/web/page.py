@@ -94,7 +94,8 @@ class Page:
         with gr.Blocks(title="recog", analytics_enabled=False, delete_cache=(60, keep)) as self.blocks:
             gr.Markdown(
                 "# recog\nRecordings and handwriting to text. Nothing leaves the computer that runs this page; uploads "
-                f"and results are deleted within {self.limits.keep_minutes} minutes, and when the program stops."
+                f"and results are deleted within {self.limits.keep_minutes} minutes, and when the program stops"
+                + (", all but what you train." if training and training.runs else ".")
             )
             with gr.Tab("Speech"):
                 SpeechTab(self.blocks, speech, self.limits)
@@ -139,6 +140,8 @@ class Page:
             pwa=False,
             mcp_server=False,
             enable_monitoring=False,
+            # It would ask the page for its headers once more, and give up where a busy machine takes three seconds.
+            _frontend=False,
         )
         return str(address)
 

@@ -147,7 +147,7 @@ class TrainTab:
                     self.runs.begin(name.strip(), begins, samples, int(passes or 1), sent=True)
             else:
                 self.runs.begin(name.strip(), begins, Path(path.strip()).expanduser(), int(passes or 1))
-        except RecogError as error:
+        except (RecogError, OSError) as error:
             sent = self.runs.folder / name.strip() / "samples"
             raise refusal(str(error).replace(str(sent), "the zip")) from error
         return [gr.Dropdown(self.runs.names(), value=name.strip()), None, *self.show(name.strip())]
