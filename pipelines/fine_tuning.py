@@ -136,7 +136,9 @@ class Run:
                 pass_fds=lock,
             )
             if sys.platform != "win32":
-                os.setpriority(os.PRIO_PROCESS, self._process.pid, 5)  # who reads on the page goes first
+                # Who reads on the page goes first.
+                patient = max(5, os.getpriority(os.PRIO_PROCESS, 0))
+                os.setpriority(os.PRIO_PROCESS, self._process.pid, patient)
             (self.folder / "process").write_text(str(self._process.pid), encoding="utf-8")
 
     def stop(self, patience_seconds: float = 60.0) -> None:
