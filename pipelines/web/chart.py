@@ -30,7 +30,7 @@ def draw(panel: Panel, across: str) -> str:
         parts.append(f'<path d="M{_LEFT} {y:.1f}H{WIDTH - _RIGHT}" stroke="currentColor" opacity=".15"/>')
         parts.append(f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end" opacity=".8">{plot.label(mark)}</text>')
     for mark in plot.ticks(0.0, end, 5):
-        if mark <= end:
+        if mark <= end and mark.is_integer():  # what runs along is counted
             x, _ = place(mark, marks[0])
             parts.append(
                 f'<text x="{x:.1f}" y="{HEIGHT - 18}" text-anchor="middle" opacity=".8">{plot.label(mark)}</text>'

@@ -31,7 +31,7 @@ EXAMPLE = (
 # Under which rule texts are compared where nothing else is chosen and no recogniser has one of its own.
 PLAIN_RULE = "strict"
 RULES = [
-    ("As the recogniser was trained; for texts, every sign counts", ""),
+    ("As the recogniser was trained; in texts every sign", ""),
     ("Every sign counts: case, punctuation, accents", "strict"),
     ("Letters alone: no case, no punctuation, no figures", "spoken"),
     ("Exactly as it stands, spaces too", "raw"),
