@@ -30,17 +30,17 @@ gr = pytest.importorskip("gradio", reason="the page needs gradio: pip install 'r
 import app
 from pipelines.handwriting import HandwritingPipeline
 from pipelines.speech import SpeechPipeline
-from pipelines.transcript import PageTranscript, SpokenWord, WrittenLine, WrittenWord
-from pipelines.web import handwriting, player, result, speech
+from pipelines.transcript import PageTranscript, WrittenLine, WrittenWord
+from pipelines.web import handwriting, pad, player, sheet, speech
 from pipelines.web.choices import CAREFUL, QUICK
-from pipelines.web.handwriting import LINE_COLOUR, HandwritingTab, draw_over
+from pipelines.web.handwriting import HandwritingTab, Sheet
 from pipelines.web.limits import Limits
 from pipelines.web.once import Once
 from pipelines.web.page import CSS, Page
 from pipelines.web.recordings import Recording
 from pipelines.web.speech import SpeechTab
 from recog import audio, image
-from recog.errors import CheckpointError
+from recog.errors import CheckpointError, InputError
 from recog.recognizer import DecodingOptions
 
 ROOT = Path(app.__file__).parent
@@ -128,17 +128,29 @@ def test_a_recording_becomes_text_words_and_files(trained_speech_bundle: Path, r
     assert data == json.loads(json.dumps({"file": "spelt.wav", **expected.as_json()}))
 
 
+def pages(tab: HandwritingTab, *paths: Path) -> tuple[Sheet, ...]:
+    """The pages on the screen after an upload."""
+    return tuple(list(tab.take([str(path) for path in paths]))[-1][0])
+
+
+def read_pages(tab: HandwritingTab, *arguments: Any) -> dict[str, Any]:
+    """What the page shows in the end, by the names of its parts."""
+    names = ["kept", "chosen", "progress", "sheet", "summary", "copy", *handwriting.FORMS, "zip"]
+    return dict(zip(names, list(tab.transcribe(*arguments))[-1], strict=True))
+
+
 @pytest.mark.parametrize("fast", [False, True])
 def test_a_picture_becomes_text_words_and_files(trained_handwriting_bundle: Path, tmp_path: Path, fast: bool) -> None:
     draw_line(WRITTEN_TEXTS[4]).save(tmp_path / "line.png")
     tab = handwriting_tab(trained_handwriting_bundle)
-    text, summary, _, as_text, as_json, drawn, rows = tab.transcribe(str(tmp_path / "line.png"), fast)
-    assert plain(text) == WRITTEN_TEXTS[4] == "add 1"
-    assert summary.startswith("2 words in 1 line, read in")
-    assert [row[:2] for row in rows] == [[1, "add"], [1, "1"]]
-    assert Path(as_text.value["path"]).read_text(encoding="utf-8") == "add 1\n"
-    assert [word["text"] for word in json.loads(Path(as_json.value["path"]).read_bytes())["words"]] == ["add", "1"]
-    assert drawn.size == Image.open(tmp_path / "line.png").size
+    shown = read_pages(tab, pages(tab, tmp_path / "line.png"), fast)
+    assert plain(shown["sheet"]).endswith("add 1")
+    assert shown["summary"].startswith("2 words in 1 line, read in")
+    assert Path(shown["txt"].value["path"]).read_text(encoding="utf-8") == "add 1\n"
+    assert [word["text"] for word in json.loads(Path(shown["json"].value["path"]).read_bytes())["words"]] == [
+        "add",
+        "1",
+    ]
 
 
 def test_silence_and_blank_paper_say_so(
@@ -148,10 +160,11 @@ def test_silence_and_blank_paper_say_so(
     Image.new("L", (300, 200), 255).save(tmp_path / "blank.png")
     tab = speech_tab(random_speech_bundle)
     spoken = transcribe(tab, take(tab, tmp_path / "silence.wav"), QUICK)
-    written = handwriting_tab(random_handwriting_bundle).transcribe(str(tmp_path / "blank.png"), True)
+    reader = handwriting_tab(random_handwriting_bundle)
+    written = read_pages(reader, pages(reader, tmp_path / "blank.png"), True)
     assert spoken["summary"] == "No speech was found in these 1.0 seconds of sound."
     assert spoken["text"] == player.region(player.NO_TEXT)
-    assert (plain(written[0]), written[1]) == ("", "No writing was found in this picture.")
+    assert written["summary"] == "No writing was found in this picture."
 
 
 @pytest.mark.parametrize("name", ["cut.wav", "cut.aiff"])
@@ -171,29 +184,33 @@ def test_a_recording_that_is_cut_off_says_so(trained_speech_bundle: Path, tmp_pa
     assert summary.startswith("**This recording is damaged or cut off (") and "could be read" in summary
 
 
-def test_lines_are_framed_and_numbered_and_unsure_words_veiled() -> None:
-    sure, unsure = WrittenWord("a", (20, 20, 40, 40), 0.9), WrittenWord("b", (50, 20, 70, 40), 0.1)
-    transcript = PageTranscript("a b", (line := WrittenLine("a b", (20, 20, 80, 40), (sure, unsure)),), 100, 60)
-    drawn = draw_over(Image.new("L", (100, 60), 200), transcript)
-    assert drawn.getpixel((80, 30)) == LINE_COLOUR == drawn.getpixel((40, 40))
-    assert drawn.getpixel((30, 30)) == (200, 200, 200) == drawn.getpixel((90, 50))
-    red, green, blue = drawn.getpixel((60, 30))
-    assert red > 200 > green > blue
-    assert drawn.getpixel((19, 21)) == (200, 200, 200)
-    two = draw_over(Image.new("L", (100, 60), 200), replace(transcript, lines=(line, line)))
-    assert two.getpixel((19, 21)) == LINE_COLOUR  # the corner of the number, in the margin
+def test_lines_are_outlined_and_unsure_words_veiled_and_escaped() -> None:
+    sure, unsure = WrittenWord("a&b", (20, 20, 40, 40), 0.5), WrittenWord("<b>", (50, 20, 70, 40), 0.49)
+    line = WrittenLine("a&b <b>", (20, 20, 80, 40), (sure, unsure))
+    turned = replace(line, polygon=((20, 22), (80, 20), (80, 38), (20, 40)))
+    shown = sheet.show(PageTranscript("", (line, turned), 100, 60), Path("/cache/a b.png"))
+    assert 'viewBox="0 0 100 60"' in shown and 'href="gradio_api/file=/cache/a%20b.png"' in shown
+    assert '<polygon data-line="0" points="20,20 80,20 80,40 20,40"><title>a&amp;b &lt;b&gt;</title>' in shown
+    assert '<polygon data-line="1" points="20,22 80,20 80,38 20,40">' in shown
+    assert shown.count('<rect class="veil" x="50" y="20" width="20" height="20"/>') == 2
+    assert 'tabindex="0">a&amp;b <span class="unsure" title="49 % sure">&lt;b&gt;</span></p>' in shown
 
 
-def test_large_pages_are_drawn_smaller() -> None:
-    transcript = PageTranscript("", (WrittenLine("", (0, 0, 3000, 2000), ()),), 3200, 2400)
-    drawn = draw_over(Image.new("L", (3200, 2400), 255), transcript)
-    assert drawn.size == (1600, 1200)
-    assert drawn.getpixel((1499, 500)) == LINE_COLOUR
+def test_corrected_lines_replace_those_that_were_read() -> None:
+    word = WrittenWord("tea", (10, 5, 40, 25), 0.4)
+    page = PageTranscript("tea\ntea", tuple(WrittenLine("tea", word.box, (word,)) for _ in range(2)), 100, 60)
+    after = sheet.corrected(page, ["", " pot "])
+    assert (after.text, after.lines[0].words) == ("pot", (WrittenWord("pot", word.box, 1.0),))
+    for bad in (["one"], "two", [1, 2]):
+        with pytest.raises(InputError):
+            sheet.corrected(page, bad)
 
 
-def test_words_are_escaped_and_unsure_ones_marked() -> None:
-    assert result.marked(SpokenWord("<b>", 0, 1, 0.5)) == "&lt;b&gt;"
-    assert result.marked(SpokenWord("a&b", 0, 1, 0.49)) == '<mark title="49% sure">a&amp;b</mark>'
+@pytest.mark.parametrize("sent", [None, "data:image/png;base64,**", "data:text/html;base64,AA==", 5])
+def test_what_is_no_drawing_is_refused(sent: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the drawing did not arrive"):
+        pad.save(sent, tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 # Uploads --------------------------------------------------------------------------------------------------------------
@@ -239,9 +256,7 @@ def test_what_is_no_recording_is_refused_in_a_sentence(
 )
 def test_what_is_no_picture_is_refused_in_a_sentence(name: str, content: bytes, sentence: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
-    tab = handwriting_tab("nowhere")
-    assert refused(tab.take, str(tmp_path / name)) == sentence
-    assert refused(tab.transcribe, str(tmp_path / name), False) == sentence
+    assert refused(pages, handwriting_tab("nowhere"), tmp_path / name) == sentence
 
 
 def test_limits_are_enforced(recording: Path, tmp_path: Path) -> None:
@@ -249,14 +264,14 @@ def test_limits_are_enforced(recording: Path, tmp_path: Path) -> None:
     assert refused(take, spoken, recording) == "spelt.wav is longer than 0 s, the limit; cut it into parts."
     Image.new("L", (2000, 1000)).save(tmp_path / "large.png")
     written = handwriting_tab("nowhere", Limits(megapixels=1))
-    assert refused(written.take, str(tmp_path / "large.png")) == (
+    assert refused(pages, written, tmp_path / "large.png") == (
         "large.png has 2000 x 1000 pixels; the limit is 1 megapixels."
     )
 
 
 def test_a_click_without_an_input_says_what_to_do() -> None:
     assert refused(transcribe, speech_tab("nowhere"), ()).startswith("There is no recording yet; choose a file")
-    assert refused(handwriting_tab("nowhere").transcribe, None, False).startswith("There is no picture yet; choose or")
+    assert refused(read_pages, handwriting_tab("nowhere"), ()).startswith("There is no picture yet; choose or")
 
 
 def test_what_browsers_cannot_play_becomes_flac_with_the_same_samples(tmp_path: Path) -> None:
@@ -268,9 +283,9 @@ def test_what_browsers_cannot_play_becomes_flac_with_the_same_samples(tmp_path: 
 
 def test_what_browsers_cannot_show_becomes_png_with_the_same_pixels(tmp_path: Path) -> None:
     draw_line("Ada 1").save(tmp_path / "line.tif")
-    shown = Path(handwriting_tab("nowhere").take(str(tmp_path / "line.tif")))
-    assert shown.name == "line.png"
-    assert np.array_equal(np.asarray(image.read(shown)), np.asarray(image.read(tmp_path / "line.tif")))
+    (kept,) = pages(handwriting_tab("nowhere"), tmp_path / "line.tif")
+    assert kept.picture.suffix == ".png"
+    assert np.array_equal(np.asarray(image.read(kept.picture)), np.asarray(image.read(tmp_path / "line.tif")))
 
 
 def test_the_examples_are_small_read_without_complaint_and_licensed() -> None:

@@ -209,15 +209,15 @@ def test_long_work_tells_how_far_it_is_grows_and_can_be_cancelled(
 
 
 def test_speaking_is_read_along_and_becomes_a_recording(tab: Any) -> None:
-    tab.get_by_role("button", name="Record").click()
+    tab.get_by_role("button", name="Speak").click()
     live = tab.get_by_role("region", name="Text so far")
-    expect(live).to_contain_text("Listening")
     expect(live).to_contain_text(re.compile("[abcd]{2}"))
-    tab.get_by_role("button", name="Stop").first.click()
+    tab.get_by_role("button", name="Stop and transcribe").click()
     expect(tab.get_by_text("s of sound, read in")).to_be_visible()
     expect(tab.locator("#speech-player audio")).to_have_attribute("src", re.compile("spoken.wav"))
     expect(shown(tab)).to_contain_text(re.compile("[abcd]{2}"))
     expect(live).to_be_hidden()
+    expect(tab.get_by_role("button", name="Speak")).to_be_enabled()
 
 
 def test_the_tab_fits_a_phone_in_the_dark(browser: Any, address: str, tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 
 import gradio as gr
 
-from pipelines import rendering
+from pipelines import page_rendering, rendering
 from pipelines.rendering import Rendering
-from pipelines.transcript import Transcript
+from pipelines.transcript import SpeechTranscript, Transcript
 from pipelines.web.result import cache
 
 ZIP = "Save all (ZIP)"
@@ -59,8 +59,15 @@ class Downloads:
     def write(self, transcript: Transcript, path: Path, folder: Path) -> list[Path]:
         """A file for each form, called after what was uploaded; the place where that lay is nobody's affair."""
         files = []
+        content = None if isinstance(transcript, SpeechTranscript) else path.read_bytes()
         for form in self.forms:
-            target = folder / f"{path.stem}{rendering.SUFFIXES[form]}"
-            rendering.write(rendering.render(transcript, Path(path.name), Rendering(form)), target)
+            if isinstance(transcript, SpeechTranscript):
+                ending = rendering.SUFFIXES[form]
+            else:
+                ending = page_rendering.ending(transcript, form)
+            # What would be a folder is packed, and two forms of it must not bear one name.
+            which = {"gt": "-lines"}.get(form, f"-{form}") if ending == ".zip" else ""
+            target = folder / f"{path.stem}{which}{ending}"
+            rendering.write(rendering.render(transcript, Path(path.name), Rendering(form), content), target)
             files.append(target)
         return files

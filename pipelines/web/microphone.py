@@ -1,21 +1,35 @@
-"""What comes from the microphone of a page: kept as one recording, and read while it comes."""
+"""What comes from the microphones of open pages: each kept as one recording, and read while it comes."""
 
-import html
+import base64
+import binascii
+import secrets
 import threading
-import time
+from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import gradio as gr
 import numpy as np
 import soundfile
 
 from pipelines.live import LiveText
 from pipelines.speech import SpeechPipeline
 from pipelines.web.limits import Limits
+from recog.audio import Waveform
 from recog.errors import InputError
 from recog.recognizer import Recognizer
 
+SCRIPT = (Path(__file__).parent / "assets" / "microphone.js").read_text(encoding="utf-8")
 NAME = "spoken.wav"
+# Open at the same time; whoever comes later takes the place of who began first.
+MOST = 32
+PAGE = (
+    '<div class="microphone"><button type="button" aria-pressed="false">Speak</button><div class="live" role="region" '
+    'aria-label="Text so far" hidden><span class="settled" aria-live="polite"></span> <span class="open"></span> '
+    '<span class="more hint" role="status"></span></div></div>'
+)
 
 
 class Microphone:
@@ -26,32 +40,21 @@ class Microphone:
         self._live = LiveText(Recognizer(pipeline.recognizer.bundle, quick))
         self.path, self._limits = folder / NAME, limits
         self._file: soundfile.SoundFile | None = None
-        self._seconds = self._lag = 0.0
+        self._samples = 0
         self._lock = threading.Lock()
 
-    def __deepcopy__(self, memo: dict[int, object]) -> "Microphone":
-        return self  # there is one file, whatever holds this
-
-    def hear(self, chunk: Path) -> str:
-        """A piece of sound as the browser sends it -> the text so far, as HTML."""
-        samples, rate_hz = soundfile.read(chunk, dtype="float32", always_2d=True)
+    def hear(self, samples: Waveform, rate_hz: int) -> dict[str, str]:
+        """The next samples (n,) in -1..1 -> what has settled of the text, what may still change, what else to know."""
         with self._lock:
             if self._file is None:
                 self._file = soundfile.SoundFile(self.path, "w", rate_hz, 1, "PCM_16")
-            mono = samples.mean(axis=1, dtype=np.float32)
-            room = self._limits.seconds - self._seconds
-            mono = mono[: max(0, int(room * rate_hz))]
-            self._file.write(mono)
-            seconds = len(mono) / rate_hz
-            self._seconds += seconds
-            # Where reading takes longer than speaking, every second piece or fewer are read at once.
-            self._lag = max(0.0, self._lag - seconds)
-            began = time.perf_counter()
-            read = self._lag < seconds
-            self._live.hear(mono, rate_hz, read)
-            if read:
-                self._lag += time.perf_counter() - began
-            return self._shown(room <= seconds)
+            room = round(self._limits.seconds * rate_hz) - self._samples
+            samples = samples[: max(0, room)]
+            self._file.write(samples)
+            self._samples += len(samples)
+            text = self._live.hear(samples, rate_hz)
+        full = f"The limit of {self._limits.minutes:g} minutes is reached." if room <= len(samples) else ""
+        return {"settled": self._live.settled, "open": self._live.open, "more": full or ("" if text else "Listening …")}
 
     def close(self) -> Path:
         """The recording of all that was said. Refuses where nothing came."""
@@ -61,15 +64,70 @@ class Microphone:
             self._file.close()
         return self.path
 
-    def _shown(self, full: bool) -> str:
-        more = f" The limit of {self._limits.minutes:g} minutes is reached." if full else ""
-        return live(self._live.settled, self._live.open, more)
+
+class Microphones:
+    """The open ones, each under a word that only its page knows."""
+
+    def __init__(self, begin: Callable[[], Microphone]) -> None:
+        self._begin = begin
+        self._open: OrderedDict[str, Microphone] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def draw(self) -> gr.HTML:
+        """Places the button inside a Blocks context; its `submit` tells the word of one that has ended."""
+
+        # Gradio marks what it calls, and a method cannot be marked.
+        def hear(data: Any) -> dict[str, str]:
+            return self.hear(data)
+
+        return gr.HTML(PAGE, js_on_load=SCRIPT, server_functions=[hear])
+
+    def hear(self, data: Any) -> dict[str, str]:
+        """What a page sends: nothing, and it is told a word; or its word, a rate, and sound in 16 bits, as base64.
+
+        What goes wrong is told in a sentence, in the place of what else there is to know.
+        """
+        sent = data[0] if isinstance(data, list) and data else data
+        try:
+            if not isinstance(sent, dict) or "token" not in sent:
+                return {"token": self.open(), "settled": "", "open": "", "more": ""}
+            return self._of(sent["token"]).hear(*_sound(sent))
+        except (InputError, gr.Error) as error:
+            return {"settled": "", "open": "", "more": str(getattr(error, "message", error))}
+
+    def open(self) -> str:
+        """A new one, and its word."""
+        microphone, token = self._begin(), secrets.token_urlsafe(18)
+        with self._lock:
+            self._open[token] = microphone
+            while len(self._open) > MOST:
+                self._open.popitem(last=False)
+        return token
+
+    def take(self, token: Any) -> Microphone:
+        """The one of that word, which is then forgotten. Refuses an unknown word."""
+        microphone = self._of(token)
+        with self._lock:
+            self._open.pop(token, None)
+        return microphone
+
+    def _of(self, token: Any) -> Microphone:
+        with self._lock:
+            microphone = self._open.get(token) if isinstance(token, str) else None
+        if microphone is None:
+            raise InputError("the server does not know this microphone any more; speak again")
+        return microphone
 
 
-def live(settled: str = "", open_: str = "", more: str = "") -> str:
-    """The growing text as HTML: what may still change is paler. Read aloud only when a part of it has settled."""
-    said = "" if settled or open_ else '<span class="hint">Listening …</span>'
-    return (
-        f'<div class="live" role="region" aria-label="Text so far"><span aria-live="polite">{html.escape(settled)}</span> '
-        f'<span class="open">{html.escape(open_)}</span>{said}{html.escape(more)}</div>'
-    )
+def _sound(sent: dict[str, Any]) -> tuple[Waveform, int]:
+    """Samples in -1..1, and how many make a second. Refuses what no browser sends."""
+    rate_hz, sound = sent.get("rate"), sent.get("sound")
+    if not isinstance(rate_hz, int) or not 8000 <= rate_hz <= 192_000 or not isinstance(sound, str):
+        raise InputError("the microphone sent no sound in 16 bits with 8000 to 192000 samples a second")
+    try:
+        content = base64.b64decode(sound, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InputError("the microphone sent no base64") from error
+    if len(content) % 2 or len(content) > 2 * 60 * rate_hz:
+        raise InputError("the microphone sent half a sample, or more than a minute at once")
+    return np.frombuffer(content, "<i2").astype(np.float32) / 32768, rate_hz

@@ -12,16 +12,16 @@ import gradio as gr
 from pipelines.lessons import SpokenLesson, write_spoken
 from pipelines.speech import Passage, SpeechPipeline
 from pipelines.transcript import SpeechTranscript, SpokenWord
-from pipelines.web import microphone, player, recordings
+from pipelines.web import player, recordings
 from pipelines.web.choices import CAREFUL, READINGS, Choices
 from pipelines.web.downloads import Downloads
 from pipelines.web.limits import Limits, refusal, told, warn
-from pipelines.web.microphone import Microphone
+from pipelines.web.microphone import Microphone, Microphones
 from pipelines.web.once import Once
 from pipelines.web.recordings import Recording
 from pipelines.web.result import COPY, cache
-from pipelines.web.work import Sessions, Work, bar
-from recog.errors import RecogError
+from pipelines.web.work import Sessions, Work, bar, session
+from recog.errors import InputError, RecogError
 
 EXAMPLE = Path(__file__).parent / "examples" / "reader.opus"
 FILE_TYPES = ["audio", "video", ".opus", ".oga", ".mka", ".mkv", ".m4b", ".amr"]
@@ -44,7 +44,7 @@ class SpeechTab:
     def __init__(self, page: gr.Blocks, pipeline: Once[SpeechPipeline], limits: Limits) -> None:
         self.pipeline, self.limits, self.sessions = pipeline, limits, Sessions()
         self.kept = gr.State((), time_to_live=60 * limits.keep_minutes)
-        self.microphone = gr.State(None, time_to_live=60 * limits.keep_minutes)
+        self.microphones = Microphones(self._microphone)
         notice = gr.Markdown(visible=False, elem_classes="notice")
         with gr.Row(equal_height=False):
             with gr.Column(min_width=300):
@@ -62,10 +62,7 @@ class SpeechTab:
             f"Each up to {limits.minutes:g} minutes and {limits.megabytes} MB. Or speak, and read along:",
             elem_classes="hint",
         )
-        self.sound = gr.Audio(
-            label="Microphone", sources=["microphone"], type="filepath", streaming=True, editable=False, buttons=[]
-        )
-        self.live = gr.HTML(visible=False)
+        self.sound = self.microphones.draw()
         with gr.Accordion("How to listen", open=False):
             self.reading = gr.Radio(READINGS, value=CAREFUL, label="Reading")
             self.beam = gr.Slider(
@@ -126,11 +123,7 @@ class SpeechTab:
         begun = [self.go.click(lambda: gr.Button(visible=True), None, self.stop, queue=False, **quiet)]
         shown = self.example.click(self.take_example, None, seen, **quiet)
         begun.append(shown.then(lambda: gr.Button(visible=True), None, self.stop, queue=False, **quiet))
-        self.sound.start_recording(self.listen, None, [self.microphone, self.live], **quiet)
-        self.sound.stream(
-            self.hear, [self.sound, self.microphone], self.live, stream_every=1.0, time_limit=None, **quiet
-        )
-        said = self.sound.stop_recording(self.said, self.microphone, [*seen, self.live], **quiet)
+        said = self.sound.submit(self.said, None, seen, **quiet)
         begun.append(said.success(lambda: gr.Button(visible=True), None, self.stop, queue=False, **quiet))
         runs = [one.then(**run) for one in begun]
         for one in runs:
@@ -224,7 +217,7 @@ class SpeechTab:
                     refused.append(error)
             return taken
 
-        work = self.sessions.begin(_session(request), Work(read))
+        work = self.sessions.begin(session(request), Work(read))
         for step, seconds in work.run():
             yield self._waiting(bar(step, seconds))
         taken = work.result
@@ -244,27 +237,21 @@ class SpeechTab:
         copied = Path(shutil.copy(EXAMPLE, tempfile.mkdtemp(dir=cache())))
         return self.show([recordings.take(copied, self.limits)])
 
-    def listen(self) -> list[Any]:
+    def _microphone(self) -> Microphone:
         """The microphone is switched on."""
         problem = self.pipeline.problem()
         if problem:
-            raise refusal(problem)
-        folder = Path(tempfile.mkdtemp(dir=cache()))
-        return [Microphone(self.pipeline(), folder, self.limits), gr.HTML(value=microphone.live(), visible=True)]
+            raise InputError(problem)
+        return Microphone(self.pipeline(), Path(tempfile.mkdtemp(dir=cache())), self.limits)
 
-    def hear(self, chunk: str | None, open_: Microphone | None) -> Any:
-        """A second of sound from the microphone -> the text so far."""
-        if chunk is None or open_ is None:
-            return gr.skip()
-        return open_.hear(Path(chunk))
-
-    def said(self, open_: Microphone | None) -> list[Any]:
+    def said(self, event: gr.EventData) -> list[Any]:
         """The microphone is switched off: what was said becomes a recording."""
-        if open_ is None:
-            raise refusal("Nothing came from the microphone; allow the page to use it, and speak again")
-        with told(open_.path):
-            recording = recordings.take(open_.close(), self.limits)
-        return [*self.show([recording]), gr.HTML(visible=False)]
+        try:
+            path = self.microphones.take(event.token).close()
+        except RecogError as error:
+            raise refusal(str(error)) from error
+        with told(path):
+            return self.show([recordings.take(path, self.limits)])
 
     # Recordings are read ----------------------------------------------------------------------------------------------
 
@@ -298,7 +285,7 @@ class SpeechTab:
                     kept[number] = replace(one, summary=f"**{error.message}**")
                     refused.append(error)
 
-        work = self.sessions.begin(_session(request), Work(read))
+        work = self.sessions.begin(session(request), Work(read))
         for step, seconds in work.run():
             so_far = kept[0].transcript
             said = None if so_far is None else player.heard(so_far.words)
@@ -335,7 +322,7 @@ class SpeechTab:
 
     def stopped(self, kept: Sequence[Recording], chosen: int | None, request: gr.Request | None = None) -> list[Any]:
         """The user has waited enough: what was read until then is shown."""
-        self.sessions.stop(_session(request))
+        self.sessions.stop(session(request))
         hidden = gr.Button(visible=False)
         return [hidden, *(self.choose(kept, chosen) if kept else self.empty())]
 
@@ -399,7 +386,3 @@ def summarise(transcript: SpeechTranscript, seconds: float) -> str:
         f"{words} word{'s' * (words != 1)} in {transcript.duration:.1f} s of sound, read in {seconds:.1f} s. "
         "Shaded words are unsure."
     )
-
-
-def _session(request: gr.Request | None) -> str | None:
-    return request.session_hash if request else None

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import gradio as gr
+
 T = TypeVar("T")
 
 # What is left is told from the second second on, when there is something to reckon with.
@@ -124,6 +126,11 @@ class Sessions:
             work = self._works.pop(session or "", None)
         if work is not None:
             work.stop()
+
+
+def session(request: gr.Request | None) -> str | None:
+    """The open page that asks."""
+    return request.session_hash if request else None
 
 
 def bar(step: Step, seconds: float) -> str:
