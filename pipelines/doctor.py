@@ -59,7 +59,7 @@ PARTS = (
     Part("librosa", "librosa>=0.11", "parity tests of features"),
     Part("soundfile", "soundfile>=0.13", "corpora in FLAC"),
     Part("numba", "numba>=0.61", "fast beam search and language models (without: the same results, many times slower)"),
-    Part("gradio", "gradio>=6.0,<7", "the front end, `recog app`"),
+    Part("gradio", "gradio>=6.31,<7", "the front end, `recog app`"),
     Part("tensorboard", "tensorboard>=2.17", "TensorBoard events of a training"),
     Part("torchaudio", "torchaudio>=2.8", "fetching some corpora"),
 )

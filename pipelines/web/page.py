@@ -97,16 +97,18 @@ class Page:
                 f"and results are deleted within {self.limits.keep_minutes} minutes, and when the program stops"
                 + (", all but what you train." if training and training.runs else ".")
             )
-            with gr.Tab("Speech"):
-                SpeechTab(self.blocks, speech, self.limits)
-            with gr.Tab("Handwriting"):
-                HandwritingTab(self.blocks, handwriting, self.limits)
-            with gr.Tab("Look inside"):
-                LookTab(speech, handwriting, self.limits)
-            with gr.Tab("Measure"):
-                MeasureTab(speech, handwriting, self.limits)
-            with gr.Tab("Train"):
-                TrainTab(self.blocks, speech, handwriting, self.limits, training or Training())
+            # On a phone they stand in two rows: a menu would hide half of them.
+            with gr.Tabs(overflow_behavior="wrap"):
+                with gr.Tab("Speech"):
+                    SpeechTab(self.blocks, speech, self.limits)
+                with gr.Tab("Handwriting"):
+                    HandwritingTab(self.blocks, handwriting, self.limits)
+                with gr.Tab("Look inside"):
+                    LookTab(speech, handwriting, self.limits)
+                with gr.Tab("Measure"):
+                    MeasureTab(speech, handwriting, self.limits)
+                with gr.Tab("Train"):
+                    TrainTab(self.blocks, speech, handwriting, self.limits, training or Training())
 
     def launch(
         self,
