@@ -1,5 +1,6 @@
 """A picture of a line or a page -> its transcript."""
 
+import math
 from pathlib import Path
 
 from PIL import Image
@@ -11,8 +12,16 @@ from recog.activity import ink
 from recog.checkpoint import Bundle
 from recog.errors import ConfigError
 from recog.image import HandwritingFrontend
-from recog.layout.projection import LinePicture, find_lines
+from recog.layout.cut import LinePicture
+from recog.layout.lines import find_lines
 from recog.recognizer import DecodingOptions, Recognition, Recognizer
+
+# A line of a page whose words are less likely right than this on average is a stain or an ornament; so is every line of
+# a page on which none reaches the second.
+LEAST_LINE, LEAST_PAGE = 0.05, 0.2
+# A page less likely read than this is tried upside down, so many of its longest lines first, which must be so many times
+# as likely.
+DOUBTFUL, FEW, CLEARLY = 0.35, 5, 2.0
 
 
 class HandwritingPipeline:
@@ -37,13 +46,24 @@ class HandwritingPipeline:
         """A file, its bytes (png, jpg, webp, tiff, bmp) or an open picture -> transcript. A page without writing gives an empty one."""
         page = image.read(source)
         cuts = find_lines(page)
+        lines = self._read(cuts)
+        alone = len(cuts) == 1 and cuts[0].picture is page
+        if lines and not alone and _sure(lines) < DOUBTFUL:
+            turned = find_lines(page, upside_down=True)
+            few = sorted(turned, key=lambda cut: cut.picture.width, reverse=True)[:FEW]
+            if _sure(self._read(few)) > CLEARLY * _sure(sorted(lines, key=_width, reverse=True)[:FEW]):
+                lines = self._read(turned)
+        lines = lines if alone else _written(lines)
+        text = "\n".join(line.text for line in lines)
+        return PageTranscript(text, tuple(lines), page.width, page.height, self.recognizer.calibrated)
+
+    def _read(self, cuts: list[LinePicture]) -> list[WrittenLine]:
+        """What the lines say, without those that say nothing."""
         fitted = [image.fit_height(cut.picture, self.frontend) for cut in cuts]
         features = [image.features(line, self.frontend) for line in fitted]
         recognitions = self.recognizer.recognise(features)
         lines = [self._line(*found) for found in zip(cuts, features, recognitions, strict=True)]
-        lines = [line for line in lines if line.text]
-        text = "\n".join(line.text for line in lines)
-        return PageTranscript(text, tuple(lines), page.width, page.height, self.recognizer.calibrated)
+        return [line for line in lines if line.text]
 
     def _line(self, cut: LinePicture, features: Tensor, recognition: Recognition) -> WrittenLine:
         """Columns of the scaled line -> pixels of the cut -> the box on the page."""
@@ -59,3 +79,21 @@ class HandwritingPipeline:
         )
         text = " ".join(word.text for word in words)
         return WrittenLine(text, cut.box(0, 0, width, height), words, cut.baseline, cut.polygon)
+
+
+def _written(lines: list[WrittenLine]) -> list[WrittenLine]:
+    """The lines without those that nobody wrote."""
+    if max((_sure([line]) for line in lines), default=0.0) < LEAST_PAGE:
+        return []
+    return [line for line in lines if _sure([line]) >= LEAST_LINE]
+
+
+def _sure(lines: list[WrittenLine]) -> float:
+    """How likely the words of some lines are right on average, long words counting for more; 0 without any."""
+    letters = sum(len(word.text) for line in lines for word in line.words)
+    return sum(word.confidence * len(word.text) for line in lines for word in line.words) / max(letters, 1)
+
+
+def _width(line: WrittenLine) -> float:
+    (left, top), (right, bottom) = line.baseline[0], line.baseline[-1]
+    return math.hypot(right - left, bottom - top)

@@ -24,7 +24,7 @@ from recog.ctc.options import DecoderOptions
 from recog.errors import InputError
 from recog.image import HandwritingFrontend
 from recog.language import Language
-from recog.layout.projection import find_lines
+from recog.layout.lines import find_lines
 from recog.recognizer import DecodingOptions, Recognizer
 
 # Of a recording, so much is looked at: more is not seen on a screen.

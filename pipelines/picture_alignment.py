@@ -17,7 +17,8 @@ from recog.ctc.gapped import Gaps, align_with_gaps
 from recog.ctc.timing import place_words
 from recog.errors import ConfigError, InputError
 from recog.image import HandwritingFrontend
-from recog.layout.projection import LinePicture, find_lines
+from recog.layout.cut import LinePicture
+from recog.layout.lines import find_lines
 from recog.recognizer import DecodingOptions, Recognizer
 from recog.wording import wording
 
@@ -99,7 +100,7 @@ class PictureAligner:
         cuts = find_lines(page)
         if len(texts) == 1 and len(cuts) != 1 and page.width >= 2 * page.height:
             # A line of writing that came as a picture of its own, whatever strokes of its neighbours are on it.
-            cuts = [LinePicture(page, 0.0, 0.0, 1.0, 0.0, page.width, page.height)]
+            cuts = [LinePicture.whole(page)]
         if len(cuts) != len(texts):
             raise InputError(
                 f"the page shows {len(cuts)} lines of writing, but its text has {len(texts)}; "

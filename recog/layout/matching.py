@@ -95,4 +95,5 @@ def line_distance(lines: Sequence[Points]) -> float:
 
 def _height(points: Points, at: NDArray[np.float64]) -> NDArray[np.float64]:
     order = np.argsort(points[:, 0])
-    return np.interp(at, points[order, 0], points[order, 1])
+    heights: NDArray[np.float64] = np.interp(at, points[order, 0], points[order, 1])
+    return heights
