@@ -83,7 +83,7 @@ def test_a_zip_is_trained_on_and_the_result_is_used(at_once: None, random_speech
     begun = drawn.begin(str(random_speech_bundle), "", packed, " mine ", 3)
     assert begun[0].value == "mine" and begun[1] is None
     status, graphs, stop, resume, use, back, clock = begun[2:]
-    assert "<b>mine</b> is done: 7 samples to learn from, 1 to choose by. Update 2, pass 2, 100 % of the way." in status
+    assert "<b>mine</b> is done: 7 samples to learn from, 1 to choose by. Update 2, pass 2. Character" in status
     assert "50.0 % after the first pass, 25.0 % now, 25.0 % at best" in status
     assert len(re.findall("<svg ", graphs)) == 2 and "Loss, nats a label" in graphs
     assert [button.interactive for button in (stop, resume, use, back)] == [False, False, True, False]

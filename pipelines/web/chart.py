@@ -53,8 +53,8 @@ def _legend(panel: Panel) -> Sequence[str]:
     parts, x = [], float(WIDTH - _RIGHT)
     for line in [line for line in reversed(panel.lines) if line.name and line.points]:
         x -= 6.5 * len(line.name)
-        parts.append(f'<text x="{x:.0f}" y="30">{html.escape(line.name)}</text>')
-        parts.append(f'<path d="M{x - 20:.0f} 26h15" stroke="{line.colour}" stroke-width="3"/>')
+        parts.append(f'<text x="{x:.0f}" y="16">{html.escape(line.name)}</text>')
+        parts.append(f'<path d="M{x - 20:.0f} 12h15" stroke="{line.colour}" stroke-width="3"/>')
         x -= 32
     return parts
 

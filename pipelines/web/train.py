@@ -86,7 +86,9 @@ class TrainTab:
                     placeholder="/home/anna/letters",
                     visible=self.training.folders,
                 )
-                file = gr.File(label="Or its zip" if self.training.folders else "Zip of a folder", file_types=[".zip"])
+                file = gr.File(
+                    label="Or its zip" if self.training.folders else "Zip of a folder", file_types=[".zip"], height=150
+                )
                 gr.Markdown(
                     f"A zip of up to {self.limits.megabytes} MB, {UNPACKED * self.limits.megabytes} MB unpacked and "
                     f"{unpacking.MOST_FILES} files. What you train and what it was trained on stays in "
@@ -236,7 +238,9 @@ def summarise(run: Run, state: str) -> str:
     if history.updates:
         last = history.updates[-1]
         left = last.get("minutes_left")
-        step = f"Update {last['update']}, pass {last['epoch'] + 1}, {100 * last['done']:.0f} % of the way"
+        step = f"Update {last['update']}, pass {last['epoch'] + 1}"
+        if state != DONE:
+            step += f", {100 * last['done']:.0f} % of the way"
         parts.append(f"{step}, {left:g} min left." if state == TRAINING and left is not None else f"{step}.")
     if history.evaluations:
         rates = [100 * one["cer"] for one in history.evaluations]
