@@ -70,7 +70,8 @@ class LiveText:
         if not self._tail.size or self._rate_hz == wanted:
             return self._tail
         common = gcd(wanted, self._rate_hz)
-        return signal.resample_poly(self._tail, wanted // common, self._rate_hz // common).astype(np.float32)
+        resampled: Waveform = signal.resample_poly(self._tail, wanted // common, self._rate_hz // common)
+        return resampled.astype(np.float32)
 
     def _quietest(self, waveform: Waveform) -> int:
         """The sample in the middle of the quietest lull."""

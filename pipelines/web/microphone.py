@@ -130,4 +130,4 @@ def _sound(sent: dict[str, Any]) -> tuple[Waveform, int]:
         raise InputError("the microphone sent no base64") from error
     if len(content) % 2 or len(content) > 2 * 60 * rate_hz:
         raise InputError("the microphone sent half a sample, or more than a minute at once")
-    return np.frombuffer(content, "<i2").astype(np.float32) / 32768, rate_hz
+    return np.frombuffer(content, "<i2").astype(np.float32) / np.float32(32768), rate_hz

@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ class SpeechTab:
         self.chosen = gr.Dropdown(label="Recording", choices=[], visible=False, type="index")
         self.player, self.text = player.parts()
         self.progress = gr.HTML(elem_classes="waiting")
-        self.text.render()
+        self.text.render()  # type: ignore[no-untyped-call]
         self.summary = gr.Markdown(elem_classes="hint")
         with gr.Row():
             self.copy = gr.Button("Copy text", size="sm", min_width=90, interactive=False)
@@ -206,13 +207,7 @@ class SpeechTab:
             for path in paths:
                 try:
                     with told(path):
-                        taken.append(
-                            recordings.take(
-                                path,
-                                self.limits,
-                                lambda done, all_, name=path.name: work.tell(done, all_, f"Opening {name}"),
-                            )
-                        )
+                        taken.append(recordings.take(path, self.limits, partial(_opening, work, path.name)))
                 except gr.Error as error:
                     refused.append(error)
             return taken
@@ -357,6 +352,10 @@ class SpeechTab:
             "in the Train tab."
         )
         return [gr.DownloadButton(value=str(target), visible=True), told_]
+
+
+def _opening(work: Work[Any], name: str, done: float, total: float | None) -> None:
+    work.tell(done, total, f"Opening {name}")
 
 
 def corrected(kept: Sequence[Recording], chosen: int, texts: Any) -> list[Recording]:
