@@ -126,7 +126,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         report.Claim("without memory it is not solved", share[5, False] == 0),
     ]
     if not arguments.quick:
-        claims.append(report.Claim(f"a corridor of 40 is solved by 4 of 5 seeds (longest here: {longest})", longest >= 40))
+        claims.append(
+            report.Claim(f"a corridor of 40 is solved by 4 of 5 seeds (longest here: {longest})", longest >= 40)
+        )
     panels = [plot.Panel("seeds that solve a corridor of that length, %", tuple(lines), low=0.0, high=100.0)]
     return report.finish(arguments, rows, claims, panels, "walks")
 
