@@ -77,7 +77,7 @@ def train(
             if not torch.isfinite(cost):
                 raise TrainingError(f"the loss is {float(cost.detach())} at step {steps}; lower peak_rate")
             optimiser.zero_grad()
-            cost.backward()
+            cost.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(network.parameters(), 2.0)
             optimiser.step()
             steps += 1

@@ -143,5 +143,5 @@ def _specks(size: int, random: Random) -> Grey:
     share = random.uniform(0.001, 0.3) * (clouds(cells, random) / 255 if random.random() < 0.5 else 1.0)
     dark = np.kron(random.random((cells, cells)) < share, np.ones((grain, grain)))[:size, :size]
     paper = random.uniform(150, 255)
-    values: Grey = paper - dark * random.uniform(40, paper)
+    values: Grey = (paper - dark * random.uniform(40, paper)).astype(np.float64)
     return values

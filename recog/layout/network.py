@@ -6,6 +6,7 @@ ARU-Net (Gruening, Leifert, Strauss, Michael & Labahn 2019).
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -76,7 +77,8 @@ class Crossing(nn.Module):
         along = self.rows(x.permute(0, 2, 3, 1).reshape(batch * height, width, channels))[0]
         along = along.reshape(batch, height, width, -1).transpose(1, 2).reshape(batch * width, height, -1)
         down = self.mix(self.columns(along)[0]).reshape(batch, width, height, channels)
-        return x + down.permute(0, 3, 2, 1)
+        crossed: Tensor = x + down.permute(0, 3, 2, 1)
+        return crossed
 
 
 class SegmenterNetwork(nn.Module):
@@ -102,7 +104,7 @@ class SegmenterNetwork(nn.Module):
             [Block(last + sixteenth, sixteenth), Block(sixteenth + eighth, eighth), Block(eighth + quarter, quarter)]
         )
         self.maps = nn.Conv2d(quarter, 4 * (4 // MAP_STEP) ** 2, 1)
-        nn.init.constant_(self.maps.bias, -2.0)  # most of a page is no baseline
+        nn.init.constant_(cast(Tensor, self.maps.bias), -2.0)  # most of a page is no baseline
         self.turn = nn.Linear(2 * last, 4)
 
     def forward(self, pages: Tensor) -> PageMaps:

@@ -106,8 +106,8 @@ def _line(rows: NDArray[np.intp], columns: NDArray[np.intp], maps: Maps) -> Trac
     weights = maps.baseline[near, columns[:, None]] + 1e-6
     y = (near * weights).sum(axis=1) / weights.sum(axis=1)
     return Traced(
-        (columns + 0.5) * MAP_STEP,
-        (y + 0.5) * MAP_STEP,
+        ((columns + 0.5) * MAP_STEP).astype(np.float64),
+        ((y + 0.5) * MAP_STEP).astype(np.float64),
         maps.above[rows, columns].astype(np.float64),
         maps.below[rows, columns].astype(np.float64),
         float(maps.baseline[rows, columns].mean()),

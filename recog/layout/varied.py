@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from recog.layout import invented, targets
@@ -78,7 +80,7 @@ def _square(page: SourcePage, variety: Variety, random: Random) -> Sample:
     cos, sin = np.cos(turn) / scale, np.sin(turn) / scale
     offset = middle - np.array([[cos, -sin], [sin, cos]]) @ [size / 2, size / 2]
     data = (cos, -sin, offset[0], sin, cos, offset[1])
-    outside = int(random.choice([0, 255, random.integers(0, 256)]))
+    outside = int(random.choice(np.array([0, 255, random.integers(0, 256)])))
     picture = page.picture
     picture = picture.transform(
         (size, size), Image.Transform.AFFINE, data, Image.Resampling.BILINEAR, fillcolor=outside
@@ -109,7 +111,7 @@ def worn(picture: Image.Image, random: Random) -> Image.Image:
         invented.ruled(picture, shade, random.uniform(10, 50), random.random() < 0.4)
     if random.random() < 0.25:
         picture = picture.filter(ImageFilter.GaussianBlur(random.uniform(0.3, 1.4)))
-    values = np.asarray(picture, dtype=np.float32)
+    values: NDArray[np.floating[Any]] = np.asarray(picture, dtype=np.float32)
     if random.random() < 0.5:
         values = values * random.uniform(0.5, 1.0) + random.uniform(0, 60)
         values = 255 * (np.clip(values, 0, 255) / 255) ** random.uniform(0.6, 1.6)
