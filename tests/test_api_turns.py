@@ -17,6 +17,13 @@ __all__ = ["bundles", "collected", "server", "small"]  # fixtures
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
 
+def occupy(turns: Turns, until: threading.Event) -> None:
+    """Gives the model work that lasts until then, and returns when it runs."""
+    began = threading.Event()
+    turns.ask("somebody", lambda: (began.set(), until.wait(10)))
+    assert began.wait(10)
+
+
 def test_clients_take_turns() -> None:
     turns, done, begin = Turns(), list[str](), threading.Event()
     turns.ask("first", lambda: begin.wait(10))
@@ -72,7 +79,7 @@ def test_a_full_queue_and_a_closed_one_are_told() -> None:
 def test_a_client_that_leaves_makes_room(small: Callable[..., Server]) -> None:
     turns, begin = Turns(), threading.Event()
     server = small(turns=turns)
-    turns.ask("somebody", lambda: begin.wait(10))
+    occupy(turns, begin)
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(server.address + AUDIO, files={"file": wav()}, timeout=0.3)
     wait_for(lambda: len(turns) == 0 and not server.left())
@@ -84,7 +91,7 @@ def test_a_client_that_leaves_makes_room(small: Callable[..., Server]) -> None:
 def test_stopping_finishes_what_runs_and_refuses_what_comes(small: Callable[..., Server]) -> None:
     turns, begin = Turns(), threading.Event()
     server = small(turns=turns)
-    turns.ask("somebody", lambda: begin.wait(10))
+    occupy(turns, begin)
     with ThreadPoolExecutor() as pool:
         running = pool.submit(server.post, AUDIO, wav())
         wait_for(lambda: len(turns) == 1)
