@@ -14,6 +14,7 @@ COMMANDS = {
     "align": "Finds when each word of a known text is said, or where it is written; cuts long recordings.",
     "evaluate": "Measures CER and WER of a bundle on a manifest.",
     "train": "Trains a recogniser from a preset and two manifests.",
+    "average": "Averages the weights of bundles from trainings that began alike.",
     "prepare": "Turns a corpus into manifests.",
     "check": "Looks through manifests before a training: damaged files, impossible texts, leaks between splits.",
     "tune": "Puts language models into a bundle and tunes its decoder.",

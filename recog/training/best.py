@@ -44,14 +44,20 @@ def tidy(folder: Path, kept: Sequence[Ranked]) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def mean(bundles: Sequence[Bundle]) -> Network:
-    """A network whose weights and statistics are the mean of the bundles' (Izmailov 2018); all of one shape."""
+def mean(bundles: Sequence[Bundle], shares: Sequence[float] | None = None) -> Network:
+    """A network whose weights and statistics are the mean of the bundles' (Izmailov 2018); all of one shape.
+
+    Each counts by its share, of which the sum is 1; without shares all count alike.
+    """
     first = bundles[0].network
+    counted = torch.tensor(shares if shares is not None else [1 / len(bundles)] * len(bundles))
     states = [bundle.network.state_dict() for bundle in bundles]
     network = Network(first.config, first.features, first.symbols)
     network.load_state_dict(
         {
-            name: torch.stack([state[name] for state in states]).mean(dim=0) if tensor.is_floating_point() else tensor
+            name: torch.tensordot(counted.to(tensor.dtype), torch.stack([state[name] for state in states]), dims=1)
+            if tensor.is_floating_point()
+            else tensor
             for name, tensor in states[0].items()
         }
     )

@@ -1,0 +1,25 @@
+"""Averages the weights of bundles from trainings that began alike."""
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The command line of `recog average`."""
+    parser.add_argument("out", type=Path, help="folder of the new bundle")
+    parser.add_argument(
+        "bundles", nargs="+", metavar="BUNDLE[=WEIGHT]", help="two or more, by name or folder, perhaps with a weight"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Does it; 0 when everything succeeded, 1 when something failed."""
+    from pipelines.averaging import average, parse
+
+    names, weights = zip(*map(parse, arguments.bundles), strict=True)
+    averaged = average(arguments.out, names, weights)
+    print(f"{arguments.out}: the mean of {len(names)} networks")
+    if averaged.language is not None:
+        print("its decoder was tuned for the first of them; tune it again with recog tune", file=sys.stderr)
+    return 0
