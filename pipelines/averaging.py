@@ -7,6 +7,7 @@ from pathlib import Path
 from recog import checkpoint
 from recog.checkpoint import Bundle
 from recog.errors import ConfigError
+from recog.models.network import NetworkConfig
 from recog.training import best
 
 
@@ -24,6 +25,11 @@ def parse(argument: str) -> tuple[str, float]:
     return name, weight
 
 
+def _shape(config: NetworkConfig) -> NetworkConfig:
+    """Without what counts in training alone."""
+    return replace(config, dropout=0.0, dropout_convolution=0.0, dropout_locked=False)
+
+
 def average(folder: str | Path, names: Sequence[str], weights: Sequence[float]) -> Bundle:
     """Writes the bundle whose network is the weighted mean of others' to `folder` (Wortsman 2022, "model soups").
 
@@ -37,7 +43,7 @@ def average(folder: str | Path, names: Sequence[str], weights: Sequence[float]) 
     first = bundles[0]
     for name, bundle in zip(names, bundles, strict=True):
         for what, one, other in (
-            ("networks", first.network.config, bundle.network.config),
+            ("networks", _shape(first.network.config), _shape(bundle.network.config)),
             ("frontends", first.frontend, bundle.frontend),
             ("alphabets", first.alphabet, bundle.alphabet),
             ("text rules", first.text_rule, bundle.text_rule),
