@@ -140,15 +140,16 @@ class TrainTab:
         """Starts a run on a folder, or on what a zip holds."""
         if not bundle or not name.strip() or not (file or (self.training.folders and path.strip())):
             raise refusal("Choose a recogniser to begin with, a folder or its zip, and a name for what it becomes")
+        count = 1 if passes is None else int(passes)  # a field that was emptied gives None
         try:
             begins = str(self.runs.get(bundle).bundle()) if bundle in self.runs.names() else bundle
             if file:
                 with tempfile.TemporaryDirectory(dir=cache()) as room, told(Path(file)):
                     samples = Path(room) / "samples"
                     unpacking.unpack(Path(file), samples, UNPACKED * self.limits.megabytes * 1_000_000)
-                    self.runs.begin(name.strip(), begins, samples, int(passes or 1), sent=True)
+                    self.runs.begin(name.strip(), begins, samples, count, sent=True)
             else:
-                self.runs.begin(name.strip(), begins, Path(path.strip()).expanduser(), int(passes or 1))
+                self.runs.begin(name.strip(), begins, Path(path.strip()).expanduser(), count)
         except (RecogError, OSError) as error:
             sent = self.runs.folder / name.strip() / "samples"
             raise refusal(str(error).replace(str(sent), "the zip")) from error
