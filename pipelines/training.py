@@ -176,9 +176,9 @@ def _start(training: Training, rows: Sequence[manifest.Row], init_from: str | Pa
 
 
 def _resized(begin: Frontend, wanted: Frontend) -> Frontend:
-    """The frontend that a bundle began with, at the line height wanted: the one setting that its weights can follow."""
+    """The frontend that a bundle began with, at the line height wanted, which its weights can follow, and read as wanted."""
     if isinstance(begin, HandwritingFrontend) and isinstance(wanted, HandwritingFrontend):
-        return replace(begin, height_px=wanted.height_px)
+        return replace(begin, height_px=wanted.height_px, slopes=wanted.slopes)
     return begin
 
 

@@ -25,8 +25,13 @@ class HandwritingFrontend:
     height_px: int = 48
     # A line wider than this after scaling is refused: it is no line of writing.
     limit_width_px: int = 6000
+    # In use a line is read once for each, sheared by so many columns a row, and the reading with the least doubt
+    # counts (recog.views): writing that leans to the right is set upright by slopes below 0. In training 0 alone.
+    slopes: tuple[float, ...] = (0.0,)
 
     def __post_init__(self) -> None:
+        if not self.slopes or not all(-2 <= slope <= 2 for slope in self.slopes):
+            raise ConfigError("frontend: slopes must be one or more numbers from -2 to 2")
         if self.height_px < 8 or self.limit_width_px < self.height_px:
             raise ConfigError("frontend: height_px must be at least 8 and limit_width_px at least height_px")
 

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recog import data, frontend, phones
+from recog import data, frontend, phones, views
 from recog.audio import SpeechFrontend
 from recog.checkpoint import Bundle
 from recog.ctc.decoder import Decoder
@@ -18,6 +18,7 @@ from recog.ctc.joint import JointDecoder
 from recog.ctc.options import DecoderOptions
 from recog.ctc.timing import DEFAULTS, Timing
 from recog.errors import ConfigError, InputError
+from recog.image import HandwritingFrontend
 from recog.lm.hotwords import Hotword
 
 
@@ -152,12 +153,18 @@ class Recognizer:
                 raise InputError(
                     f"features of shape {tuple(matrix.shape)} came; expected (T, {self.bundle.frontend.features})"
                 )
+        slopes = self.bundle.frontend.slopes if isinstance(self.bundle.frontend, HandwritingFrontend) else (0.0,)
         lengths = [len(matrix) for matrix in features]
         order = sorted(range(len(features)), key=lengths.__getitem__)
         for batch in data.cut(order, lengths, self.options.batch_frames):
-            padded = frontend.pad([features[index] for index in batch])
-            output = self.network(padded.x.to(self.device), padded.lengths.to(self.device))
-            heads = [output.log_probs, *([output.phones] if isinstance(self.decoder, JointDecoder) else [])]
-            log_probs = torch.cat([head for head in heads if head is not None], dim=2).cpu().numpy()
-            for row, index in enumerate(batch):
-                yield index, log_probs[row, : int(output.lengths[row])]
+            looks = [self._look([views.sheared(features[index], slope) for index in batch]) for slope in slopes]
+            for index, *found in zip(batch, *looks, strict=True):
+                yield index, found[views.surest(found)]
+
+    def _look(self, features: Sequence[Tensor]) -> list[NDArray[np.float32]]:
+        """One pass of a batch through the network: log-probabilities (T', S) of each sample, those of phones beside them."""
+        padded = frontend.pad(features)
+        output = self.network(padded.x.to(self.device), padded.lengths.to(self.device))
+        heads = [output.log_probs, *([output.phones] if isinstance(self.decoder, JointDecoder) else [])]
+        log_probs = torch.cat([head for head in heads if head is not None], dim=2).cpu().numpy()
+        return [log_probs[row, : int(length)] for row, length in enumerate(output.lengths)]

@@ -1,0 +1,33 @@
+"""Several ways to look at one line of handwriting: as it is, and sheared upright; the network itself says which it reads best."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+def sheared(x: Tensor, slope: float) -> Tensor:
+    """(T, F) of a line picture -> the same shape: row f moved by `slope` times its distance from the middle, in steps.
+
+    Between two steps the value is interpolated; past the ends the line's last column goes on.
+    """
+    steps, rows = x.shape
+    if slope == 0 or steps < 2:
+        return x
+    shift = slope * (torch.arange(rows) - (rows - 1) / 2)
+    place = (torch.arange(steps)[:, None] + shift).clamp(0, steps - 1)
+    left = place.floor().long().clamp(max=steps - 2)
+    share = place - left
+    return x.gather(0, left) * (1 - share) + x.gather(0, left + 1) * share
+
+
+def sureness(log_probs: NDArray[np.float32]) -> float:
+    """(T', S) -> the mean of each frame's greatest log-probability: 0 where the network has no doubt at all."""
+    return float(log_probs.max(axis=1).mean())
+
+
+def surest(looks: Sequence[NDArray[np.float32]]) -> int:
+    """The number of the look whose log-probabilities (T', S) are the least in doubt; of equals the first."""
+    return max(range(len(looks)), key=lambda number: sureness(looks[number]))

@@ -1,0 +1,69 @@
+"""Several looks at one line: shearing against a loop, the least doubt by hand, and a recogniser that uses them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY_HANDWRITING, random_bundle
+
+from recog import views
+from recog.errors import ConfigError
+from recog.recognizer import DecodingOptions, Recognizer
+
+
+def slow(x: torch.Tensor, slope: float) -> torch.Tensor:
+    """Straight from the definition, a value at a time."""
+    steps, rows = x.shape
+    found = torch.zeros_like(x)
+    for step in range(steps):
+        for row in range(rows):
+            place = min(max(step + slope * (row - (rows - 1) / 2), 0.0), steps - 1.0)
+            left = int(place)
+            right = min(left + 1, steps - 1)
+            found[step, row] = x[left, row] * (left + 1 - place) + x[right, row] * (place - left)
+    return found
+
+
+@pytest.mark.parametrize("slope", [-0.4, -0.15, 0.0, 0.25, 1.0])
+@pytest.mark.parametrize("shape", [(30, 8), (2, 5), (1, 4)])
+def test_shearing_is_the_slow_one(slope: float, shape: tuple[int, int]) -> None:
+    x = torch.rand(shape, generator=torch.Generator().manual_seed(1))
+    assert torch.allclose(views.sheared(x, slope), slow(x, slope), atol=1e-5)
+
+
+def test_a_leaning_stroke_is_set_upright() -> None:
+    # Leans to the right: half a column further for each row upwards (row 0 is the top).
+    x = torch.zeros(20, 9)
+    for row in range(9):
+        x[8 + (8 - row) // 2, row] = 1.0
+    upright = views.sheared(x, -0.5)
+    assert (upright.argmax(dim=0) - upright.argmax(dim=0)[4]).abs().max() <= 1
+    assert (x.argmax(dim=0) - x.argmax(dim=0)[4]).abs().max() == 2
+
+
+def test_the_least_doubt_counts() -> None:
+    doubtful, sure = np.log([[0.5, 0.5], [0.9, 0.1]]), np.log([[0.8, 0.2], [0.2, 0.8]])
+    assert views.sureness(doubtful) == pytest.approx((np.log(0.5) + np.log(0.9)) / 2)  # -0.399
+    assert views.sureness(sure) == pytest.approx(np.log(0.8))  # -0.223
+    assert views.surest([doubtful, sure, sure]) == 1
+
+
+def test_a_recogniser_takes_the_surest_look_of_each_line() -> None:
+    plain = random_bundle(TINY_HANDWRITING, "abc", "strict")
+    slopes = (0.0, -0.3, 0.6)
+    several = Recognizer(replace(plain, frontend=replace(TINY_HANDWRITING, slopes=slopes)), DecodingOptions(beam=0))
+    one = Recognizer(plain, DecodingOptions(beam=0))
+    lines = [torch.rand(steps, 24, generator=torch.Generator().manual_seed(steps)) for steps in (90, 40, 61, 40, 77)]
+    looks = [dict(one.log_probs([views.sheared(line, slope) for line in lines])) for slope in slopes]
+    expected = [max(range(3), key=lambda look, n=number: looks[look][n].max(1).mean()) for number in range(len(lines))]
+    found = dict(several.log_probs(lines))
+    assert len(set(expected)) > 1
+    for number, look in enumerate(expected):
+        assert np.allclose(found[number], looks[look][number], atol=1e-4)
+
+
+def test_slopes_are_few_and_gentle() -> None:
+    for wrong in ((), (3.0,), (float("nan"),)):
+        with pytest.raises(ConfigError, match="slopes must be"):
+            replace(TINY_HANDWRITING, slopes=wrong)
