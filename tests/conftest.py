@@ -3,7 +3,9 @@
 from conftest import tone_wave, draw_line
 """
 
+import gc
 import json
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -107,6 +109,17 @@ def random_bundle(frontend: Frontend, symbols: str, text_rule: str, seed: int = 
     torch.manual_seed(seed)
     network = Network(TINY_NETWORK, frontend.features, len(symbols) + 1).eval()
     return Bundle(f"random-{media(frontend)}", network, frontend, Alphabet(tuple(symbols)), text_rule, {"seed": seed})
+
+
+@pytest.fixture(scope="module")
+def uploads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What gradio is given lies in a folder of its own; its sockets are left to the garbage collector, which is called here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
+        yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,6 @@
 # ruff: noqa: E402 - without gradio this file is skipped before the imports that need it
-import gc
 import json
 import math
-import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,17 +20,7 @@ from pipelines.web.look import LookTab
 from pipelines.web.once import Once
 from recog.ctc.hypothesis import Parts
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def uploads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
-        yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+pytestmark = [pytest.mark.usefixtures("uploads"), pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
 
 
 def tab(speech: Path | str, handwriting: Path | str, limits: Limits | None = None) -> LookTab:

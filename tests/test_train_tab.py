@@ -1,11 +1,8 @@
 # ruff: noqa: E402 - without gradio this file is skipped before the imports that need it
-import gc
 import json
 import re
 import shutil
-import warnings
 import xml.etree.ElementTree as ET
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +24,7 @@ from pipelines.web.train import Training, TrainTab, beginning, summarise
 from recog import curves
 from recog.plot import Line, Panel
 
-pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def uploads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
-        yield
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+pytestmark = [pytest.mark.usefixtures("uploads"), pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
 
 
 def tab(first: Path, training: Training) -> TrainTab:
