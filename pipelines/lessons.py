@@ -1,4 +1,4 @@
-"""What somebody corrected, as samples to train on: short recordings with a manifest, or lines with their texts."""
+"""What somebody corrected of recordings, as samples to train on: short pieces with a manifest."""
 
 import io
 import json
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from PIL import Image
 
 from pipelines.transcript import SpokenWord
 from recog import audio
@@ -36,15 +35,6 @@ class SpokenLesson:
     channel: int | None = None
 
 
-@dataclass(frozen=True)
-class WrittenLesson:
-    """A line of writing and what it says."""
-
-    name: str
-    picture: Image.Image
-    text: str
-
-
 def pieces(words: Sequence[SpokenWord]) -> list[tuple[SpokenWord, ...]]:
     """Words in order -> groups of them that are long enough to learn from and no longer than 15 s, cut at pauses."""
     groups: list[list[SpokenWord]] = []
@@ -60,7 +50,7 @@ def pieces(words: Sequence[SpokenWord]) -> list[tuple[SpokenWord, ...]]:
 
 
 def write_spoken(lessons: Sequence[SpokenLesson], target: Path) -> int:
-    """Writes a ZIP file with a FLAC file for each piece and `train.jsonl`, which `recog train` and `recog finetune` take.
+    """Writes a ZIP file with a FLAC file for each piece and `train.jsonl`, which `recog train` takes.
 
     Gives the number of rows. Refuses texts without a word, and recordings that cannot be read.
     """
@@ -80,23 +70,6 @@ def write_spoken(lessons: Sequence[SpokenLesson], target: Path) -> int:
             raise InputError("there is no word to train on; transcribe a recording, and correct its text")
         archive.writestr(MANIFEST, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     return len(rows)
-
-
-def write_written(lessons: Sequence[WrittenLesson], target: Path) -> int:
-    """Writes a ZIP file with `NAME.png` and `NAME.gt.txt` for each line that has a text; gives how many.
-
-    Refuses where no line has one.
-    """
-    told = [lesson for lesson in lessons if lesson.text.strip()]
-    if not told:
-        raise InputError("there is no line to train on; transcribe a picture, and correct its text")
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for lesson in told:
-            content = io.BytesIO()
-            lesson.picture.save(content, "PNG")
-            archive.writestr(f"{_plain(lesson.name)}.png", content.getvalue())
-            archive.writestr(f"{_plain(lesson.name)}.gt.txt", lesson.text.strip() + "\n")
-    return len(told)
 
 
 def _spans(words: Sequence[SpokenWord], seconds: float) -> Iterator[tuple[tuple[SpokenWord, ...], float, float]]:

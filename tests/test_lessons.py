@@ -1,14 +1,12 @@
-import io
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from conftest import draw_line, tone_wave
-from PIL import Image
+from conftest import tone_wave
 
-from pipelines.lessons import SpokenLesson, WrittenLesson, pieces, write_spoken, write_written
+from pipelines.lessons import SpokenLesson, pieces, write_spoken
 from pipelines.transcript import SpokenWord
 from recog import audio, manifest
 from recog.errors import InputError
@@ -62,15 +60,3 @@ def test_without_a_word_there_is_nothing_to_train_on(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "call.wav", tone_wave(), 16000)
     with pytest.raises(InputError, match="there is no word to train on"):
         write_spoken([SpokenLesson("x", tmp_path / "call.wav", ())], tmp_path / "lessons.zip")
-    with pytest.raises(InputError, match="there is no line to train on"):
-        write_written([WrittenLesson("x", draw_line("a"), " ")], tmp_path / "lines.zip")
-
-
-def test_corrections_of_lines_become_pairs(tmp_path: Path) -> None:
-    lessons = [WrittenLesson("../page 1-1", draw_line("Ada"), "Ada "), WrittenLesson("page-2", draw_line("b"), "")]
-    assert write_written(lessons, tmp_path / "lines.zip") == 1
-    with zipfile.ZipFile(tmp_path / "lines.zip") as archive:
-        assert archive.namelist() == ["page_1-1.png", "page_1-1.gt.txt"]
-        assert archive.read("page_1-1.gt.txt").decode() == "Ada\n"
-        stored = Image.open(io.BytesIO(archive.read("page_1-1.png")))
-        assert np.array_equal(np.asarray(stored), np.asarray(lessons[0].picture))
