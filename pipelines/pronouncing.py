@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from recog import manifest, metrics, text
+from recog.augment import passage
 from recog.errors import ConfigError, LanguageModelError, RecogError
 from recog.lm import binary, g2p, pronunciation
 from recog.lm.g2p import G2P, G2pConfig
@@ -154,22 +155,31 @@ def pronounce_rows(
 ) -> tuple[int, Sequence[str]]:
     """A manifest -> the same with each row's `phones`, what a network's phone head learns; rows written, words left unsaid.
 
-    A word's first way of saying it in the dictionary counts, else the model's likeliest. A row with a word that
-    neither can say gets no phones: it still teaches the letters.
+    Where rows tell of `words` and their places, each of them gets its `phones` too. A word's first way of saying it in
+    the dictionary counts, else the model's likeliest. A row with a word that neither can say gets no phones: it still
+    teaches the letters.
     """
-    rows = manifest.read(source)
-    texts = [text.rule(rule)(row.text) for row in rows]
+    rows, spell = manifest.read(source), text.rule(rule)
+    texts = [spell(row.text) for row in rows]
     words = sorted({word for line in texts for word in line.split()})
     ways = pronounce(tqdm(words, "saying words", unit="word", mininterval=0.5), model, dictionary)
     said = {word: found[0].phones for word, found in zip(words, ways, strict=True) if not isinstance(found, RecogError)}
+
+    def phones_of(line: str) -> dict[str, str]:
+        known = [said.get(word) for word in line.split()]
+        if not known or None in known:
+            return {}
+        return {"phones": " ".join(phone for way in known if way is not None for phone in way)}
+
     written = []
     for row, line in zip(rows, texts, strict=True):
-        known = [said.get(word) for word in line.split()]
-        phones = " ".join(phone for way in known if way is not None for phone in way)
         # Paths stay what they are, seen from where the new manifest lies.
         place = row.path if Path(row.id).is_absolute() else Path(os.path.relpath(row.path, Path(out).parent))
         fields = {**row.fields, row.media: place.as_posix()}
-        written.append({**fields, "phones": phones} if known and None not in known else fields)
+        if "words" in fields:
+            passage.placed_words(fields["words"], f"row {row.id}")
+            fields["words"] = [{**word, **phones_of(spell(word["text"]))} for word in fields["words"]]
+        written.append({**fields, **phones_of(line)})
     return manifest.write(out, written), [word for word in words if word not in said]
 
 

@@ -50,9 +50,10 @@ class Draw:
     length: int
     # Yields all further draws.
     random: np.random.Generator
-    # The row that follows it, or the part of it that is left.
+    # The row that follows it, and the part that is left of each; None: all of it.
     partner: int | None = None
     run: Run | None = None
+    partner_run: Run | None = None
     # Speech: the speaker's analysis settings and the speed in percent. Handwriting: slant, rotation and size.
     voice: SpeechFrontend | None = None
     speed: int = 100
@@ -89,31 +90,38 @@ class Samples:
                 self.targets.append(tuple(alphabet.encode(spelled)))
         if not self.rows:
             raise TrainingError(f"none of {len(rows)} rows can be trained on: {dict(self.left_out)}")
-        self.phones = [_phones(row) for row in self.rows]
+        self.phones = [_phones(row.fields.get("phones"), row.id) for row in self.rows]
         self.store = Store(self.rows, frontend, self.config)
         self.lengths = [length(row, frontend) for row in self.rows]
-        self._partners, self._words = self._passages()
+        self._words = self._placed()
+        self._partners, self._mates = self._owned()
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def _passages(self) -> tuple[Partners | None, dict[int, list[Placed]]]:
-        """Who may be joined with whom, and the words of the rows that may be cut."""
+    def _placed(self) -> dict[int, list[Placed]]:
+        """The words of the rows that may be cut."""
         asked = self.augment.passage if self.augment is not None else passage.Passage()
-        if (asked.join or asked.split) and " " not in self.alphabet.symbols:
+        if (asked.join or asked.split or asked.mix) and " " not in self.alphabet.symbols:
             raise ConfigError(
-                "augment.passage joins and cuts at spaces, and the alphabet has none; set join and split to 0"
+                "augment.passage joins and cuts at spaces, and the alphabet has none; set join, split and mix to 0"
             )
         words: dict[int, list[Placed]] = {}
-        for index, row in enumerate(self.rows if asked.split else []):
+        for index, row in enumerate(self.rows if asked.split or asked.mix else []):
             if "words" in row.fields:
                 words[index] = passage.placed_words(row.fields["words"], f"row {row.id}")
                 said = self._spell(" ".join(word.text for word in words[index]))
                 if said != self._spell(row.text):
                     raise ManifestError(f"row {row.id}: its words say {said!r}, its text {self._spell(row.text)!r}")
+        return words
+
+    def _owned(self) -> tuple[Partners | None, Partners | None]:
+        """Who may be joined with whom as a whole, and in parts."""
+        asked = self.augment.passage if self.augment is not None else passage.Passage()
         owners = [row.fields.get("speaker") or row.fields.get("writer") for row in self.rows]
         names = [None if owner is None else str(owner) for owner in owners]
-        return Partners(names, self.lengths) if asked.join else None, words
+        cut = [name if len(self._words.get(index, ())) > 1 else None for index, name in enumerate(names)]
+        return Partners(names, self.lengths) if asked.join else None, Partners(cut, self.lengths) if asked.mix else None
 
     def share(self, worker: int, workers: int) -> "Samples":
         """The same samples with nothing in memory yet, for one of so many workers."""
@@ -158,8 +166,15 @@ class Samples:
         frames, augment = float(self.lengths[index]), self.augment
         if augment is None:
             return Draw(index, self.lengths[index], random)
-        partner, run = None, None
-        if self._partners and random.random() < augment.passage.join:
+        partner, run, partner_run = None, None, None
+        if self._mates and random.random() < augment.passage.mix:
+            partner = self._mates.any(index, random)
+        if partner is not None:
+            first, second = self._words[index], self._words[partner]
+            run, partner_run = passage.draw_halves(first, second, random)
+            frames *= min(1.0, passage.share(first, run))
+            frames += self.lengths[partner] * min(1.0, passage.share(second, partner_run))
+        elif self._partners and random.random() < augment.passage.join:
             partner = self._partners.draw(index, random)
             frames += 0 if partner is None else self.lengths[partner]
         if index in self._words and partner is None and random.random() < augment.passage.split:
@@ -169,41 +184,48 @@ class Samples:
             voice = augmentation.vary_voice(self.frontend, augment, random)
             speed = augmentation.draw_speed(augment.speed, random)
             frames *= self.frontend.hop_seconds / voice.hop_seconds * 100 / speed
-            return Draw(index, max(1, round(frames)), random, partner, run, voice, speed)
+            return Draw(index, max(1, round(frames)), random, partner, run, partner_run, voice, speed)
         assert isinstance(augment, HandwritingAugment) and not isinstance(self.frontend, SpeechFrontend)
         motion = augmentation.draw_motion(augment, random)
         width = motion.width(max(1, round(frames)), self.frontend.height_px)
-        return Draw(index, width, random, partner, run, motion=motion)
+        return Draw(index, width, random, partner, run, partner_run, motion=motion)
 
     def _target(self, drawn: Draw) -> tuple[int, ...]:
-        if drawn.run is not None:
-            return tuple(self.alphabet.encode(self._spell(drawn.run.text)))
-        if drawn.partner is not None:
-            return (*self.targets[drawn.index], *self.alphabet.encode(" "), *self.targets[drawn.partner])
-        return self.targets[drawn.index]
+        first = self._labels(drawn.index, drawn.run)
+        if drawn.partner is None:
+            return first
+        return (*first, *self.alphabet.encode(" "), *self._labels(drawn.partner, drawn.partner_run))
+
+    def _labels(self, index: int, run: Run | None) -> tuple[int, ...]:
+        return self.targets[index] if run is None else tuple(self.alphabet.encode(self._spell(run.text)))
 
     def _said(self, drawn: Draw) -> tuple[int, ...] | None:
-        first = self.phones[drawn.index]
-        if first is None or drawn.run is not None:
-            return None  # which of the phones a part of a row holds is not known
-        second = () if drawn.partner is None else self.phones[drawn.partner]
-        return None if second is None else (*first, *second)
+        first = self._phones_of(drawn.index, drawn.run)
+        second = () if drawn.partner is None else self._phones_of(drawn.partner, drawn.partner_run)
+        return None if first is None or second is None else (*first, *second)
+
+    def _phones_of(self, index: int, run: Run | None) -> tuple[int, ...] | None:
+        return self.phones[index] if run is None else _phones(run.phones, self.rows[index].id)
 
     def _joined_or_cut(self, drawn: Draw) -> Decoded:
         """The decoded sample of a draw."""
-        decoded = self.store.decoded(drawn.index)
-        if drawn.run is not None:
-            if isinstance(decoded, np.ndarray):
-                return passage.cut_sound(decoded, drawn.run, self.rate_hz)
-            _, height = image.upright_size(self.rows[drawn.index].path)
-            return passage.cut_line(decoded, drawn.run, decoded.height / height)
-        if drawn.partner is not None:
-            second = self.store.decoded(drawn.partner)
-            if isinstance(decoded, np.ndarray) and isinstance(second, np.ndarray):
-                return passage.join_sound(decoded, second, self.rate_hz, drawn.random)
-            assert isinstance(decoded, Image.Image) and isinstance(second, Image.Image)
-            return passage.join_line(decoded, second, drawn.random)
-        return decoded
+        decoded = self._part(drawn.index, drawn.run)
+        if drawn.partner is None:
+            return decoded
+        second = self._part(drawn.partner, drawn.partner_run)
+        if isinstance(decoded, np.ndarray) and isinstance(second, np.ndarray):
+            return passage.join_sound(decoded, second, self.rate_hz, drawn.random)
+        assert isinstance(decoded, Image.Image) and isinstance(second, Image.Image)
+        return passage.join_line(decoded, second, drawn.random)
+
+    def _part(self, index: int, run: Run | None) -> Decoded:
+        decoded = self.store.decoded(index)
+        if run is None:
+            return decoded
+        if isinstance(decoded, np.ndarray):
+            return passage.cut_sound(decoded, run, self.rate_hz)
+        _, height = image.upright_size(self.rows[index].path)
+        return passage.cut_line(decoded, run, decoded.height / height)
 
     def _other(self, random: np.random.Generator) -> Any:
         """Another row as it was recorded, for what is heard or seen beside the one at hand."""
@@ -235,17 +257,16 @@ class Samples:
         return [[item for name in names[start : start + shards_at_once] for item in found[name]] for start in starts]
 
 
-def _phones(row: Row) -> tuple[int, ...] | None:
-    """The numbers of a row's `phones`, names of CMUdict parted by spaces; None where it has none."""
-    told = row.fields.get("phones")
+def _phones(told: Any, where: str) -> tuple[int, ...] | None:
+    """The numbers of `phones`, names of CMUdict parted by spaces; None where nobody has told them."""
     if told is None:
         return None
     if not isinstance(told, str) or not told.split():
-        raise ManifestError(f"row {row.id}: 'phones' is {told!r}; expected names of phones parted by spaces")
+        raise ManifestError(f"row {where}: 'phones' is {told!r}; expected names of phones parted by spaces")
     try:
         letters = phones.spelled(told.split())
     except ManifestError as error:
-        raise ManifestError(f"row {row.id}: {error}") from error
+        raise ManifestError(f"row {where}: {error}") from error
     return tuple(phones.CMU.index(letter) + 1 for letter in letters)
 
 

@@ -8,7 +8,7 @@ import soundfile
 from conftest import TINY_HANDWRITING, TINY_SPEECH, dominant_hz, draw_line, tone_wave, write_rows
 from PIL import Image
 
-from recog import manifest
+from recog import manifest, phones
 from recog.alphabet import Alphabet
 from recog.augment import HandwritingAugment, SpeechAugment, passage
 from recog.augment.passage import Partners, Passage, Placed, Run
@@ -32,6 +32,15 @@ def test_runs_hold_neighbouring_words_and_are_cut_in_the_gaps() -> None:
     assert passage.share(WORDS, runs["b c"]) == pytest.approx((1.5 - 0.5) / 2.0)
 
 
+def test_halves_keep_the_beginning_of_one_row_and_the_end_of_another() -> None:
+    other = [Placed("e", 0.0, 1.0, "EH"), Placed("f", 2.0, 3.0, "EH F")]
+    found = {passage.draw_halves(WORDS, other, generator(seed)) for seed in range(100)}
+    # One to three of four words, then what is left of two: never all of a row, never none.
+    end = Run("f", 1.5, float("inf"), "EH F")
+    assert found == {(Run("a", 0.0, 0.5), end), (Run("a b", 0.0, 1.1), end), (Run("a b c", 0.0, 1.5), end)}
+    assert passage.draw_halves(other, WORDS, generator(0)) == (Run("e", 0.0, 1.5, "EH"), Run("c d", 1.1, float("inf")))
+
+
 def test_sound_and_lines_are_cut_where_the_run_says() -> None:
     assert passage.cut_sound(np.arange(20, dtype=np.float32), Run("b", 0.5, 1.1), 10).tolist() == [5, 6, 7, 8, 9, 10]
     assert len(passage.cut_sound(np.zeros(20, np.float32), Run("d", 1.5, float("inf")), 10)) == 5
@@ -52,10 +61,11 @@ def test_sound_and_lines_are_cut_where_the_run_says() -> None:
         ([{"text": "a", "box": [1, 2, 3]}], "must be a list of objects"),
         ([{"text": "a", "start": True, "end": 2}], "must be a list of objects"),
         ([{"text": "a", "start": 2, "end": 3}, {"text": "b", "start": 1, "end": 2}], "not in reading order"),
+        ([{"text": "a", "start": 1, "end": 2, "phones": ["AH"]}], "'phones' of a word is"),
     ],
 )
 def test_words_of_another_form_are_refused(words: Any, sentence: str) -> None:
-    with pytest.raises(ManifestError, match=f"^row x: 'words' .*{sentence}|^row x: 'words' {sentence}"):
+    with pytest.raises(ManifestError, match=f"^row x: .*{sentence}"):
         passage.placed_words(words, "row x")
 
 
@@ -141,6 +151,56 @@ def test_rows_are_cut_at_their_words(tmp_path: Path) -> None:
     Samples([wrong], ABCD, TINY_SPEECH, "spoken")  # nobody asks for its words
 
 
+def words_of(texts: str, seconds: float) -> list[dict[str, Any]]:
+    return [
+        {"text": text, "start": seconds * k, "end": seconds * (k + 1), "phones": "AA" if text in "ab" else "IY Z"}
+        for k, text in enumerate(texts)
+    ]
+
+
+def test_mixed_rows_hold_words_sounds_and_phones_of_two(tmp_path: Path) -> None:
+    pitches = {"a": 400, "b": 700, "c": 1100, "d": 2000}
+    rows = []
+    for number, (texts, speaker, said) in enumerate(
+        [("abab", "x", "AA AA AA AA"), ("cdcd", "x", "IY Z IY Z IY Z IY Z"), ("ab", "y", "AA AA"), ("c", "x", "IY Z")]
+    ):
+        soundfile.write(
+            tmp_path / f"{number}.wav", np.concatenate([tone_wave(pitches[one], 0.5, 8000) for one in texts]), 8000
+        )
+        rows.append(
+            {
+                "audio": f"{number}.wav",
+                "text": " ".join(texts),
+                "speaker": speaker,
+                "duration": 0.5 * len(texts),
+                "phones": said,
+                "words": words_of(texts, 0.5),
+            }
+        )
+    manifest.write(tmp_path / "m.jsonl", rows)
+    samples = Samples(
+        manifest.read(tmp_path / "m.jsonl"), ABCD, TINY_SPEECH, "spoken", SpeechAugment(passage=Passage(mix=1.0))
+    )
+    texts = set()
+    for epoch in range(40):
+        example, drawn = samples.example(0, epoch, 1), samples.draw(0, epoch, 1)
+        text = ABCD.decode(example.target)
+        texts.add(text)
+        if drawn.partner is None:  # it was itself drawn
+            assert text == "a b a b"
+            continue
+        assert drawn.partner == 1  # 2 is another speaker's, 3 has but one word
+        assert abs(len(example.features) - drawn.length) <= 31  # the pause of up to 0.3 s
+        assert example.phones is not None
+        said = [{"a": "AA", "b": "AA", "c": "IY Z", "d": "IY Z"}[one] for one in text.split()]
+        assert "".join(phones.CMU[number - 1] for number in example.phones) == phones.spelled(" ".join(said).split())
+        low, high = example.features[5:40].mean(0).argmax(), example.features[-40:-5].mean(0).argmax()
+        assert low < high
+    assert texts == {"a b a b", "a d c d", "a b c d", "a b a d"}
+    assert {ABCD.decode(samples.example(2, epoch, 1).target) for epoch in range(5)} == {"a b"}
+    assert {ABCD.decode(samples.example(3, epoch, 1).target) for epoch in range(5)} == {"c"}
+
+
 def test_lines_are_cut_at_boxes_given_in_pixels_of_the_picture(tmp_path: Path) -> None:
     page = Image.new("L", (200, 48), 240)  # twice the height of the frontend
     page.paste(0, (10, 10, 60, 40))
@@ -165,5 +225,5 @@ def test_joining_needs_a_space_to_write(tmp_path: Path) -> None:
     rows = manifest.read(write_rows(tmp_path, TINY_SPEECH, ["ab"]))
     with pytest.raises(ConfigError, match="the alphabet has none"):
         Samples(rows, Alphabet(tuple("ab")), TINY_SPEECH, "spoken", SpeechAugment(passage=Passage(join=0.1)))
-    with pytest.raises(ConfigError, match="join and split are chances"):
+    with pytest.raises(ConfigError, match="join, split and mix are chances"):
         Passage(join=2.0)

@@ -5,12 +5,17 @@ import sys
 from pathlib import Path
 
 FORMATS = ("json", "ctm", "srt", "textgrid")
+# So many of the rows that could not be placed are told of.
+TOLD = 5
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The command line of `recog align`."""
     parser.add_argument(
-        "files", nargs="+", type=Path, metavar="FILE", help="recordings, or pictures of a line or page of writing"
+        "files", nargs="*", type=Path, metavar="FILE", help="recordings, or pictures of a line or page of writing"
+    )
+    parser.add_argument(
+        "--manifest", type=Path, help="instead of files: rows for training that are to tell where their words stand"
     )
     parser.add_argument(
         "--text", type=Path, help="the text of a single FILE (default: NAME.txt beside it, or NAME.gt.txt)"
@@ -24,7 +29,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default="json",
         help="json: words and characters with times or boxes; ctm, srt, textgrid: times only (default json)",
     )
-    parser.add_argument("--out", type=Path, help="folder to write NAME.json, NAME.ctm ... to (default: stdout)")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="folder to write NAME.json, NAME.ctm ... to (default: stdout); with --manifest: the new manifest",
+    )
     parser.add_argument(
         "--sentences", type=Path, metavar="FOLDER", help="cut into sentences for training: FOLDER/manifest.jsonl, clips"
     )
@@ -48,8 +57,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Does it; 0 when everything succeeded, 1 when something failed."""
     from pipelines.aligning import align_files, cut_files, written
+    from recog.errors import ConfigError
     from recog.recognizer import DecodingOptions
 
+    if bool(arguments.files) == bool(arguments.manifest) or (arguments.manifest and not arguments.out):
+        raise ConfigError("give either files, or --manifest IN with --out OUT")
+    if arguments.manifest:
+        from pipelines.row_words import place_rows
+
+        placing = place_rows(arguments.manifest, arguments.out, arguments.bundle, arguments.device)
+        for row, reason in placing.without[:TOLD]:
+            print(f"recog align: {row}: {reason}", file=sys.stderr)
+        print(f"{placing.rows} rows in {arguments.out}; {len(placing.without)} do not tell where their words stand")
+        return 0
     failed, options = 0, DecodingOptions(beam=0, device=arguments.device)
     if arguments.sentences:
         from pipelines.sentences import CutOptions

@@ -1,4 +1,4 @@
-"""Which words an example holds: two rows of one speaker or writer joined, or a row cut where its words part."""
+"""Which words an example holds: two rows of one speaker or writer joined, a row cut where its words part, or both."""
 
 import bisect
 import itertools
@@ -21,10 +21,13 @@ class Passage:
     join: float = 0.0
     # Chance that a row is cut down to a run of its words; only rows that tell where their words stand.
     split: float = 0.0
+    # Chance that the first words of a row are followed by the last ones of another of the same speaker or writer, together
+    # about as long as a row: sentences nobody wrote, in a hand that did. Only rows that tell where their words stand.
+    mix: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (0 <= self.join <= 1 and 0 <= self.split <= 1):
-            raise ConfigError("augment.passage: join and split are chances; expected 0..1")
+        if not all(0 <= chance <= 1 for chance in (self.join, self.split, self.mix)):
+            raise ConfigError("augment.passage: join, split and mix are chances; expected 0..1")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Placed:
     text: str
     start: float
     end: float
+    # How it is said, names of phones parted by spaces; None where nobody has told.
+    phones: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class Run:
     text: str
     start: float
     end: float
+    # Those of its words; None where one of them does not tell.
+    phones: str | None = None
 
 
 def placed_words(words: Any, where: str) -> list[Placed]:
@@ -55,7 +62,9 @@ def placed_words(words: Any, where: str) -> list[Placed]:
         numbers = all(isinstance(side, int | float) and not isinstance(side, bool) for side in sides)
         if not (numbers and sides[0] < sides[2] and isinstance(told.get("text"), str)):
             raise ManifestError(f"{where}: 'words' must be a list of objects with text, start and end, or text and box")
-        found.append(Placed(told["text"], float(sides[0]), float(sides[2])))
+        if not isinstance(phones := told.get("phones"), str | None):
+            raise ManifestError(f"{where}: 'phones' of a word is {phones!r}; expected names of phones parted by spaces")
+        found.append(Placed(told["text"], float(sides[0]), float(sides[2]), phones))
     if any(later.start < earlier.start for earlier, later in itertools.pairwise(found)):
         raise ManifestError(f"{where}: 'words' are not in reading order")
     return found
@@ -65,10 +74,27 @@ def draw_run(words: Sequence[Placed], random: np.random.Generator) -> Run:
     """At least half of the words, from a drawn one on; cut in the middle of the gap to the next word outside."""
     count = int(random.integers((len(words) + 1) // 2, len(words) + 1))
     first = int(random.integers(0, len(words) - count + 1))
-    last = first + count - 1
+    return _run(words, first, first + count)
+
+
+def draw_halves(first: Sequence[Placed], second: Sequence[Placed], random: np.random.Generator) -> tuple[Run, Run]:
+    """The beginning of one row and the end of another: what part of the first is kept is left out of the second.
+
+    At least a word of each; each has two or more.
+    """
+    kept = int(random.integers(1, len(first)))
+    left_out = round(len(second) * kept / len(first))
+    return _run(first, 0, kept), _run(second, min(max(1, left_out), len(second) - 1), len(second))
+
+
+def _run(words: Sequence[Placed], first: int, last: int) -> Run:
+    """Words first..last (last excluded) of a row."""
     start = 0.0 if first == 0 else (words[first - 1].end + words[first].start) / 2
-    end = float("inf") if last + 1 == len(words) else (words[last].end + words[last + 1].start) / 2
-    return Run(" ".join(word.text for word in words[first : last + 1]), start, end)
+    end = float("inf") if last == len(words) else (words[last - 1].end + words[last].start) / 2
+    kept = words[first:last]
+    phones = [word.phones for word in kept if word.phones is not None]
+    said = " ".join(phones) if len(phones) == len(kept) else None
+    return Run(" ".join(word.text for word in kept), start, end, said)
 
 
 def share(words: Sequence[Placed], run: Run) -> float:
@@ -131,4 +157,13 @@ class Partners:
         if not fitting:
             return None
         other = mine[int(random.integers(fitting))]
+        return None if other == index else other
+
+    def any(self, index: int, random: np.random.Generator) -> int | None:
+        """Another row of the same owner, however long; None if there is none."""
+        owner = self._owners[index]
+        mine = self._of.get(owner, []) if owner is not None else []
+        if not mine:
+            return None
+        other = mine[int(random.integers(len(mine)))]
         return None if other == index else other
