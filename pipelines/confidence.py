@@ -67,13 +67,15 @@ def modes(bundle: Bundle) -> tuple[str, ...]:
 
 
 def calibrate(
-    bundle: Bundle, matrices: Sequence[NDArray[np.float32]], references: Sequence[str]
+    bundle: Bundle, samples: Sequence[NDArray[np.float32]], references: Sequence[str]
 ) -> dict[str, Calibration]:
-    """A calibration for each way of decoding that gives words enough; (T, S) log-probabilities and their texts."""
+    """A calibration for each way of decoding that gives words enough: of what `Recognizer.looks` or `log_probs` said of
+    samples, and their texts.
+    """
     raw = replace(bundle, language=replace(bundle.language, confidences={}) if bundle.language else None)
     found = {}
     for mode in modes(bundle):
-        judged = judge(Recognizer(raw, OPTIONS[mode]).read(matrices), references, bundle.text_rule)
+        judged = judge(Recognizer(raw, OPTIONS[mode]).read(samples), references, bundle.text_rule)
         if len(judged.right) >= LEAST_WORDS:
             found[mode] = fit(judged.evidence, judged.right)
     return found

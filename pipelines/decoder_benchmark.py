@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from pipelines.peer_decoders import Run, Setting, Task, run, settings
 from pipelines.tuning import posteriors
-from recog import checkpoint, manifest, metrics, text
+from recog import checkpoint, manifest, metrics, text, views
 from recog.ctc.options import DecoderOptions
 from recog.recognizer import DecodingOptions, Recognizer
 
@@ -51,10 +51,10 @@ def prepare(name_or_path: str | Path, manifest_path: str | Path, part: str, rows
     chosen = manifest.read(manifest_path, part)
     if rows:
         chosen = chosen[:: -(-len(chosen) // rows)]
-    matrices, references = posteriors(bundle, chosen)
+    samples, references = posteriors(bundle, chosen)
     recognizer = Recognizer(bundle, DecodingOptions(beam=0))
-    # All decoders are given the letters alone: no other knows what to do with a second head.
-    matrices = [np.ascontiguousarray(recognizer.letters(matrix)) for matrix in matrices]
+    # All decoders are given the letters of one look alone: no other knows what to do with more.
+    matrices = [np.ascontiguousarray(recognizer.letters(views.surest(list(looks)))) for looks in samples]
     sound = bundle.kind == "speech"
     language = bundle.language
     task = Task(

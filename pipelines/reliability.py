@@ -33,15 +33,15 @@ def measure(name_or_path: str | Path, manifest_path: str | Path, part: str | Non
     chosen = manifest.read(manifest_path, part)
     if rows:
         chosen = chosen[:: -(-len(chosen) // rows)]
-    matrices, references = posteriors(bundle, chosen)
-    return [way for mode in modes(bundle) if (way := _way(bundle, mode, matrices, references)) is not None]
+    samples, references = posteriors(bundle, chosen)
+    return [way for mode in modes(bundle) if (way := _way(bundle, mode, samples, references)) is not None]
 
 
-def _way(bundle: Bundle, mode: str, matrices: Sequence[NDArray[np.float32]], references: Sequence[str]) -> Way | None:
+def _way(bundle: Bundle, mode: str, samples: Sequence[NDArray[np.float32]], references: Sequence[str]) -> Way | None:
     """None where not one word was recognised."""
     language = bundle.language
     plain = replace(bundle, language=replace(language, confidences={}) if language else None)
-    judged = judge(Recognizer(plain, OPTIONS[mode]).read(matrices), references, bundle.text_rule)
+    judged = judge(Recognizer(plain, OPTIONS[mode]).read(samples), references, bundle.text_rule)
     if not len(judged.right):
         return None
     calibration = language.confidences.get(mode) if language else None

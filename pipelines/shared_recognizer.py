@@ -53,8 +53,8 @@ class SharedRecognizer(Recognizer):
         # How often the network was run, and for how many requests together.
         self.runs = self.requests = 0
 
-    def log_probs(self, features: Sequence[Tensor]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """As `Recognizer.log_probs`, together with what others ask now."""
+    def looks(self, features: Sequence[Tensor]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """As `Recognizer.looks`, together with what others ask now."""
         asked = _Asked(list(features))
         with self._changed:
             self._waiting.append(asked)
@@ -88,9 +88,9 @@ class SharedRecognizer(Recognizer):
         """Answers all of a group. What fails together is tried alone, so that one bad request harms no other."""
         places = [(asked, number) for asked in group for number in range(len(asked.features))]
         try:
-            for index, log_probs in super().log_probs([asked.features[number] for asked, number in places]):
+            for index, looks in super().looks([asked.features[number] for asked, number in places]):
                 asked, number = places[index]
-                asked.found.append((number, log_probs))
+                asked.found.append((number, looks))
         except Exception as error:
             for asked in group:
                 asked.found.clear()

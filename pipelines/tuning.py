@@ -16,7 +16,7 @@ from pipelines import word_times
 from pipelines.confidence import calibrate, modes
 from pipelines.joined_words import join
 from pipelines.word_times import Accuracy, Clock
-from recog import checkpoint, frontend, language, manifest, metrics, phones, text
+from recog import checkpoint, frontend, language, manifest, metrics, phones, text, views
 from recog.audio import SpeechFrontend
 from recog.checkpoint import Bundle
 from recog.ctc.options import DecoderOptions
@@ -140,17 +140,18 @@ def tune(
     known = bundle.language or Language(None, None, DecoderOptions())
     chosen = manifest.read(manifest_path, part)
     words = manifest.read(times_path, part) if times_path else []
-    matrices, references = posteriors(bundle, chosen[:: -(-len(chosen) // rows)])
+    samples, references = posteriors(bundle, chosen[:: -(-len(chosen) // rows)])
     bundle = replace(bundle, language=replace(known, options=replace(known.options, beam=beam), confidences={}))
-    trials, best = _weights(bundle, matrices, references)
+    # One look at each sample tells as much about the weights as several, in a part of the time.
+    trials, best = _weights(bundle, [views.surest(list(looks)) for looks in samples], references)
     known = replace(known, options=best.options, confidences={})
     bundle = replace(bundle, language=known)
-    calibrations = calibrate(bundle, matrices, references)
+    calibrations = calibrate(bundle, samples, references)
     timed = _times(bundle, words) if words else None
     known = replace(known, confidences=calibrations, timing=timed.timing if timed else known.timing)
     language.save_settings(checkpoint.find(name_or_path), known)
     return Tuned(
-        _greedy(bundle, matrices, references),
+        _greedy(bundle, samples, references),
         trials,
         best,
         len(references),
@@ -208,7 +209,9 @@ def _rate(trial: Trial, measure: str) -> float:
 
 
 def posteriors(bundle: Bundle, rows: Sequence[Row]) -> tuple[list[NDArray[np.float32]], list[str]]:
-    """The network's log-probabilities and the reference, by the bundle's text rule, of every row that can be read."""
+    """What the network says of every row that can be read, log-probabilities of all looks at it (K, T', S), and the
+    reference by the bundle's text rule.
+    """
     rule, readable, references = text.rule(bundle.text_rule), [], []
     for row in tqdm(rows, desc="features", unit="row", leave=False):
         try:
@@ -218,7 +221,7 @@ def posteriors(bundle: Bundle, rows: Sequence[Row]) -> tuple[list[NDArray[np.flo
             print(f"left out: {row.id}: {error}", file=sys.stderr)
     if not readable:
         raise ConfigError("not one row could be read; there is nothing to tune on")
-    found = {index: matrix.copy() for index, matrix in Recognizer(bundle).log_probs(readable)}
+    found = {index: looks.copy() for index, looks in Recognizer(bundle).looks(readable)}
     return [found[index] for index in range(len(readable))], references
 
 
@@ -231,9 +234,9 @@ def _trial(
     return _count(options, bundle, texts, references)
 
 
-def _greedy(bundle: Bundle, matrices: Sequence[NDArray[np.float32]], references: Sequence[str]) -> Trial:
+def _greedy(bundle: Bundle, samples: Sequence[NDArray[np.float32]], references: Sequence[str]) -> Trial:
     nothing = DecoderOptions(alpha=0.0, beta=0.0, gamma=0.0, unknown=0.0, letter=0.0)
-    recognitions = Recognizer(bundle, DecodingOptions(beam=0)).read(matrices)
+    recognitions = Recognizer(bundle, DecodingOptions(beam=0)).read(samples)
     return _count(nothing, bundle, [recognition.text for recognition in recognitions], references)
 
 

@@ -11,8 +11,9 @@ from torch import Tensor
 from recog import data, frontend, phones, views
 from recog.audio import SpeechFrontend
 from recog.checkpoint import Bundle
+from recog.ctc import consensus
 from recog.ctc.decoder import Decoder
-from recog.ctc.greedy import greedy, with_words
+from recog.ctc.greedy import with_words
 from recog.ctc.hypothesis import Hypothesis
 from recog.ctc.joint import JointDecoder
 from recog.ctc.options import DecoderOptions
@@ -76,7 +77,14 @@ class Recognizer:
         lexicon = language.lexicon(symbols) if language else None
         if language is not None and language.spoken is not None and bundle.network.config.phones:
             return JointDecoder(symbols, phones.CMU_NAMES, settings, words, characters, lexicon, language.spoken)
+        if len(self._slopes) > 1:
+            settings = replace(settings, n_best=max(settings.candidates, settings.n_best))
         return Decoder(symbols, settings, words, characters, lexicon)
+
+    @property
+    def _slopes(self) -> tuple[float, ...]:
+        """How each look at a sample is sheared."""
+        return self.bundle.frontend.slopes if isinstance(self.bundle.frontend, HandwritingFrontend) else (0.0,)
 
     @property
     def mode(self) -> str:
@@ -111,22 +119,25 @@ class Recognizer:
 
     def recognise(self, features: Sequence[Tensor]) -> list[Recognition]:
         """Feature matrices (T, F) of any lengths -> a recognition of each, in the same order."""
-        found = dict(self.log_probs(features))
+        found = dict(self.looks(features))
         numbers = list(found)  # decoded in the order they came in, short ones first
         recognitions = dict(zip(numbers, self.read([found[number] for number in numbers]), strict=True))
         return [recognitions[number] for number in range(len(features))]
 
-    def read(self, matrices: Sequence[NDArray[np.float32]]) -> list[Recognition]:
-        """Log-probabilities, as `log_probs` gives them -> a recognition of each."""
+    def read(self, samples: Sequence[NDArray[np.float32]]) -> list[Recognition]:
+        """Log-probabilities of each sample, as `log_probs` or `looks` give them -> a recognition of each."""
         alphabet = self.bundle.alphabet
+        looks = [sample if sample.ndim == 3 else sample[None] for sample in samples]
         if self.decoder is None:
-            hypotheses = [with_words(greedy(self.letters(matrix)), alphabet.symbols) for matrix in matrices]
+            letters = [[self.letters(look) for look in sample] for sample in looks]
+            hypotheses = [with_words(consensus.agreed(sample), alphabet.symbols) for sample in letters]
         elif isinstance(self.decoder, JointDecoder):
-            pairs = [(self.letters(matrix), matrix[:, len(alphabet) :]) for matrix in matrices]
+            pairs = [(self.letters(look), look[:, len(alphabet) :]) for (look,) in looks]
             hypotheses = [best[0] for best in self.decoder.decode_many(pairs)]
         else:
-            matrices = [self.letters(matrix) for matrix in matrices]
-            hypotheses = [best[0] for best in self.decoder.decode_many(matrices)]
+            letters = [[self.letters(look) for look in sample] for sample in looks]
+            proposed = iter(self.decoder.decode_many([look for sample in letters for look in sample]))
+            hypotheses = [consensus.elected(sample, [next(proposed) for _ in sample]) for sample in letters]
         if self.bundle.language is not None and self.calibrated:
             calibration = self.bundle.language.confidences[self.mode]
             hypotheses = [calibration.apply(hypothesis) for hypothesis in hypotheses]
@@ -142,24 +153,29 @@ class Recognizer:
         said = (1 + len(phones.CMU),) if isinstance(self.decoder, JointDecoder) else ()
         return (len(self.bundle.alphabet), *said)
 
-    @torch.inference_mode()
     def log_probs(self, features: Sequence[Tensor]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Yields (index, (T', S) natural-log probabilities), short samples first, each as if it had come alone.
+        """Yields (index, (T', S) natural-log probabilities), of several looks the surest, short samples first.
 
-        Where phones are decoded too, their columns (P, blank first) stand right of the letters' S: (T', S + P).
+        Each is what it were if it had come alone. Where phones are decoded too, their columns (P, blank first) stand
+        right of the letters' S: (T', S + P).
         """
+        for index, found in self.looks(features):
+            yield index, views.surest(list(found))
+
+    @torch.inference_mode()
+    def looks(self, features: Sequence[Tensor]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """As `log_probs`, all looks at a sample: (K, T', S)."""
         for matrix in features:
             if matrix.ndim != 2 or matrix.shape[1] != self.bundle.frontend.features or not len(matrix):
                 raise InputError(
                     f"features of shape {tuple(matrix.shape)} came; expected (T, {self.bundle.frontend.features})"
                 )
-        slopes = self.bundle.frontend.slopes if isinstance(self.bundle.frontend, HandwritingFrontend) else (0.0,)
         lengths = [len(matrix) for matrix in features]
         order = sorted(range(len(features)), key=lengths.__getitem__)
         for batch in data.cut(order, lengths, self.options.batch_frames):
-            looks = [self._look([views.sheared(features[index], slope) for index in batch]) for slope in slopes]
+            looks = [self._look([views.sheared(features[index], slope) for index in batch]) for slope in self._slopes]
             for index, *found in zip(batch, *looks, strict=True):
-                yield index, found[views.surest(found)]
+                yield index, np.stack(found)
 
     def _look(self, features: Sequence[Tensor]) -> list[NDArray[np.float32]]:
         """One pass of a batch through the network: log-probabilities (T', S) of each sample, those of phones beside them."""

@@ -1,4 +1,4 @@
-"""Several ways to look at one line of handwriting: as it is, and sheared upright; the network itself says which it reads best."""
+"""Several ways to look at one line of handwriting: as it is, and sheared, upright for instance (recog.ctc.consensus reads them)."""
 
 from collections.abc import Sequence
 
@@ -28,6 +28,6 @@ def sureness(log_probs: NDArray[np.float32]) -> float:
     return float(log_probs.max(axis=1).mean())
 
 
-def surest(looks: Sequence[NDArray[np.float32]]) -> int:
-    """The number of the look whose log-probabilities (T', S) are the least in doubt; of equals the first."""
-    return max(range(len(looks)), key=lambda number: sureness(looks[number]))
+def surest(looks: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Of several looks at a sample, log-probabilities (T', S) each, the one least in doubt; of equals the first."""
+    return max(looks, key=sureness)
