@@ -25,8 +25,8 @@ class HandwritingFrontend:
     height_px: int = 48
     # A line wider than this after scaling is refused: it is no line of writing.
     limit_width_px: int = 6000
-    # In use a line is read once for each, sheared by so many columns a row, and the reading with the least doubt
-    # counts (recog.views): writing that leans to the right is set upright by slopes below 0. In training 0 alone.
+    # In use a line is looked at once for each, sheared by so many columns a row, and all looks decide on its text
+    # (recog.ctc.consensus): writing that leans to the right is set upright by slopes below 0. In training 0 alone.
     slopes: tuple[float, ...] = (0.0,)
 
     def __post_init__(self) -> None:

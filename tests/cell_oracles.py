@@ -21,11 +21,12 @@ def sums(w: Weights, x: Tensor, h: Tensor, gates: int) -> list[Tensor]:
     return [torch.stack(rows[gate * n : (gate + 1) * n]) for gate in range(gates)]
 
 
-def lstm_1997(w: Weights, x: Tensor, block: int = 1) -> Tensor:
-    n = w["weight_hh"].shape[1]
-    h, c, found = zeros(n), zeros(n), []
+def lstm_1997(w: Weights, x: Tensor, block: int = 1, gated: bool = False) -> Tensor:
+    n = len(w["bias"]) * block // (2 + block)
+    h, c, gates, found = zeros(n), zeros(n), zeros(2 * (n // block)), []
     for step in x:
-        net = torch.cat(sums(w, step, h, 1))
+        net = torch.cat(sums(w, step, torch.cat([h, gates]) if gated else h, 1))
+        gates = 1 / (1 + exp(-net[: len(gates)]))
         y, memory = [], []
         for cell in range(n):
             b = cell // block

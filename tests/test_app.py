@@ -22,10 +22,11 @@ from pipelines.speech import SpeechPipeline
 from pipelines.transcript import PageTranscript, WrittenLine, WrittenWord
 from pipelines.web import handwriting, pad, player, sheet, speech
 from pipelines.web.choices import CAREFUL, QUICK
-from pipelines.web.handwriting import HandwritingTab, Sheet
-from pipelines.web.limits import Limits
+from pipelines.web.handwriting import HandwritingTab
+from pipelines.web.limits import Limits, warn_of
 from pipelines.web.once import Once
 from pipelines.web.recordings import Recording
+from pipelines.web.sheets import Sheet
 from pipelines.web.speech import SpeechTab
 from recog import audio, image
 from recog.errors import CheckpointError, InputError
@@ -122,6 +123,72 @@ def test_a_picture_becomes_text_words_and_files(trained_handwriting_bundle: Path
     assert [word["text"] for word in json.loads(Path(shown["json"].value["path"]).read_bytes())["words"]] == [
         "add",
         "1",
+    ]
+
+
+def scanned(path: Path, *texts: str, large: int = -1) -> Path:
+    """A TIFF of a line a page, of which one has more than a hundredth of a megapixel."""
+    lines = [draw_line(text) for text in texts]
+    if large >= 0:
+        lines[large] = lines[large].resize((400, 80))
+    lines[0].save(path, "tiff", save_all=True, append_images=lines[1:])
+    return path
+
+
+def test_a_page_that_cannot_be_opened_costs_only_itself(trained_handwriting_bundle: Path, tmp_path: Path) -> None:
+    tab = handwriting_tab(trained_handwriting_bundle, Limits(megapixels=0.01))
+    path = scanned(tmp_path / "three.tif", WRITTEN_TEXTS[0], WRITTEN_TEXTS[1], WRITTEN_TEXTS[4], large=1)
+    too_large = "page 2 of three.tif has 400 x 80 pixels; the limit is 0.01 megapixels"
+    with pytest.warns(UserWarning, match=f"^{too_large}.$"):
+        kept = pages(tab, path)
+    assert [one.failure for one in kept] == ["", too_large, ""]
+    shown = read_pages(tab, kept)
+    assert "on 2 pages" in shown["summary"] and "**Could not be read: three.tif, page 2.**" in shown["summary"]
+    # The place of the page stays empty, so that page 3 is still the third.
+    text = Path(shown["txt"].value["path"]).read_text(encoding="utf-8")
+    assert text.split("\n\f") == [WRITTEN_TEXTS[0], "", WRITTEN_TEXTS[4] + "\n"]
+    data = json.loads(Path(shown["json"].value["path"]).read_text(encoding="utf-8"))
+    assert data["pages"][1] == {"number": 2, "failure": too_large}
+    chosen = tab.choose(shown["kept"], 1)
+    assert plain(chosen[3]) == too_large and not chosen[5].interactive
+    # A file without a good page is refused, and costs only itself too.
+    bad = scanned(tmp_path / "bad.tif", "a", "b", large=0)
+    Image.new("L", (400, 80)).save(bad)
+    with pytest.warns(UserWarning, match="bad.tif has 400 x 80"):
+        assert [one.name for one in pages(tab, bad, scanned(tmp_path / "good.tif", "a"))] == ["good.tif"]
+    assert refused(pages, tab, bad) == "bad.tif has 400 x 80 pixels; the limit is 0.01 megapixels."
+
+
+def test_a_page_that_cannot_be_read_costs_only_itself(
+    trained_handwriting_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tab = handwriting_tab(trained_handwriting_bundle)
+    kept = pages(tab, scanned(tmp_path / "two.tif", WRITTEN_TEXTS[0], WRITTEN_TEXTS[1]))
+    good = HandwritingPipeline.__call__
+
+    def crumpled(self: HandwritingPipeline, source: Any) -> PageTranscript:
+        if source == kept[0].picture:
+            raise InputError(f"{source} is crumpled <so>")
+        return good(self, source)
+
+    monkeypatch.setattr(HandwritingPipeline, "__call__", crumpled)
+    with pytest.warns(UserWarning, match=r"^two.tif, page 1 is crumpled &lt;so&gt;.$"):
+        shown = read_pages(tab, kept)
+    assert shown["chosen"].value == "two.tif, page 2" and plain(shown["sheet"]).endswith(WRITTEN_TEXTS[1])
+    assert "two.tif, page 1 is crumpled &lt;so&gt;" in tab.choose(shown["kept"], 0)[3]
+    # What failed once is tried again.
+    monkeypatch.setattr(HandwritingPipeline, "__call__", good)
+    assert [one.failure for one in read_pages(tab, shown["kept"])["kept"]] == ["", ""]
+    monkeypatch.setattr(HandwritingPipeline, "__call__", crumpled)
+    assert refused(read_pages, tab, kept[:1]) == "two.tif, page 1 is crumpled &lt;so&gt;."
+
+
+def test_of_many_failures_a_few_are_told_one_by_one() -> None:
+    with pytest.warns(UserWarning) as told_:
+        warn_of([f"page {number} is torn" for number in range(5)])
+    assert [str(one.message) for one in told_] == [
+        *(f"page {number} is torn." for number in range(3)),
+        "2 more could not be read; choose them in the list to see why.",
     ]
 
 

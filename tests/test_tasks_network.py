@@ -25,6 +25,16 @@ TWINS = {
         "lstm-1997",
         {"block": 2, "truncated": True},
     ),
+    "gates see gates": (
+        Shape(F, H, OUT, block=2, forget=0, half=1, gated=1),
+        "lstm-1997",
+        {"block": 2, "gated": True},
+    ),
+    "gates see gates, truncated": (
+        Shape(F, H, OUT, block=2, forget=0, half=1, truncated=1, gated=1),
+        "lstm-1997",
+        {"block": 2, "truncated": True, "gated": True},
+    ),
     "peephole": (Shape(F, H, OUT, peephole=1), "peephole", {}),
     "peephole-2002": (Shape(F, H, OUT, peephole=1, straight=1), "peephole", {"squash": "identity"}),
 }
@@ -36,14 +46,14 @@ def twin(learner: Learner, name: str, options: dict[str, object]) -> tuple[Cell,
     cell = family[name](F, H, **options).double()
     rows = network.rows_of(shape)
     first, second, _ = network.parts_of(shape)
-    into = torch.from_numpy(learner.weights[:first].reshape(F + H + 1, rows).copy()).T
+    into = torch.from_numpy(learner.weights[:first].reshape(-1, rows).copy()).T
     if name in ("lstm", "peephole"):
         into = torch.cat([into[: 2 * H], into[3 * H :], into[2 * H : 3 * H]])
     out = torch.from_numpy(learner.weights[first + second :].reshape(H + 1, OUT).copy()).T
     linear = nn.Linear(H, OUT).double()
     with torch.no_grad():
         cell.weight_ih.copy_(into[:, :F])
-        cell.weight_hh.copy_(into[:, F : F + H])
+        cell.weight_hh.copy_(into[:, F:-1])
         cell.bias.copy_(into[:, -1])
         if second:
             cell.peepholes.copy_(torch.from_numpy(learner.weights[first : first + second].reshape(3, H)))

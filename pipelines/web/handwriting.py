@@ -3,24 +3,22 @@
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from pipelines.handwriting import HandwritingPipeline
-from pipelines.transcript import DocumentPage, DocumentTranscript, PageTranscript, Written
-from pipelines.web import pad, sheet
+from pipelines.web import pad, sheet, sheets
 from pipelines.web.downloads import Downloads
-from pipelines.web.limits import Limits, refusal, told
+from pipelines.web.limits import Limits, refusal, sentence, told, warn_of
 from pipelines.web.once import Once
 from pipelines.web.result import COPY, cache
+from pipelines.web.sheets import MOST_PAGES, Sheet
 from pipelines.web.work import Sessions, Work, bar, session
-from recog import scan
 from recog.errors import RecogError
-from recog.scan import Scan
 
 HERE = Path(__file__).parent / "examples"
 EXAMPLES = {
@@ -41,7 +39,6 @@ FORMS = {
     "json": "JSON",
     "gt": "Use my corrections to train",
 }
-MOST_PAGES = 100
 
 
 def load(name_or_path: str | Path) -> HandwritingPipeline:
@@ -49,24 +46,6 @@ def load(name_or_path: str | Path) -> HandwritingPipeline:
     pipeline = HandwritingPipeline.load(name_or_path)
     pipeline(HERE / "line-english.webp")
     return pipeline
-
-
-@dataclass(frozen=True)
-class Sheet:
-    """A page on the screen."""
-
-    # As it was uploaded; which page of it, from 1, and of how many.
-    path: Path
-    number: int
-    of: int
-    # What browsers show of it, in the same pixels.
-    picture: Path
-    transcript: PageTranscript | None = None
-
-    @property
-    def name(self) -> str:
-        """What the user calls it."""
-        return f"{self.path.name}, page {self.number}" if self.of > 1 else self.path.name
 
 
 class HandwritingTab:
@@ -148,6 +127,7 @@ class HandwritingTab:
         begun += [one.success(lambda: gr.Button(visible=True), None, self.stop, queue=False, **quiet) for one in coming]
         runs = [one.then(self.transcribe, [self.kept, self.fast], seen, **waited) for one in begun]
         for one in runs:
+            one.failure(self.ended, [self.kept, self.chosen], seen, **quiet)
             one.then(lambda: gr.Button(visible=False), None, self.stop, **quiet)
         self.stop.click(
             self.stopped, [self.kept, self.chosen], [self.stop, *seen], cancels=[taken, *runs], queue=False, **quiet
@@ -167,18 +147,15 @@ class HandwritingTab:
         """Values of everything that shows a page: the chosen one of those that are kept."""
         one, names = kept[chosen], [each.name for each in kept]
         chooser = gr.Dropdown(choices=names, value=names[chosen], visible=len(kept) > 1)
-        if one.transcript is None:
-            with Image.open(one.picture) as opened:
-                bare = PageTranscript("", (), *opened.size)
-            off = gr.Button(interactive=False)
-            return [tuple(kept), chooser, "", sheet.show(bare, one.picture), summary, off, *self.downloads.clear()]
-        documents = [
-            (document, path) for path in dict.fromkeys(each.path for each in kept) if (document := of_file(kept, path))
-        ]
-        own = next(document for document, path in documents if path == one.path)
-        saved = self.downloads.fill(own, one.path, documents)
-        on = gr.Button(interactive=bool(one.transcript.text))
-        return [tuple(kept), chooser, "", sheet.show(one.transcript, one.picture), summary, on, *saved]
+        own = sheets.of_file(kept, one.path)
+        if own is None:
+            saved = self.downloads.clear()
+        else:
+            paths = dict.fromkeys(each.path for each in kept)
+            documents = [(document, path) for path in paths if (document := sheets.of_file(kept, path))]
+            saved = self.downloads.fill(own, one.path, documents)
+        copy = gr.Button(interactive=bool(one.transcript and one.transcript.text))
+        return [tuple(kept), chooser, "", sheets.drawn(one), summary, copy, *saved]
 
     def empty(self) -> list[Any]:
         """What is shown when there is nothing to show."""
@@ -203,38 +180,25 @@ class HandwritingTab:
         if not paths:
             yield [gr.skip()] * (6 + len(self.downloads.buttons))
             return
-        refused: list[gr.Error] = []
+        refused: list[str] = []
 
         def read(work: Work[list[Sheet]]) -> list[Sheet]:
             taken: list[Sheet] = []
             for path in paths:
                 try:
-                    with told(path):
-                        taken += self._pages(path, work)
-                except gr.Error as error:
-                    refused.append(error)
+                    taken += sheets.take(path, self.limits, partial(_opening, work, path.name))
+                except RecogError as error:
+                    refused.append(sentence(error, path))
             return taken
 
         work = self.sessions.begin(session(request), Work(read))
         for step, seconds in work.run():
             yield self._waiting(bar(step, seconds))
-        if not work.result:
-            raise refused[0]
-        for error in refused:
-            gr.Warning(error.message, duration=None)
-        yield self.show(work.result)
-
-    def _pages(self, path: Path, work: Work[list[Sheet]]) -> list[Sheet]:
-        work.tell(about=f"Opening {path.name}")
-        folder = Path(tempfile.mkdtemp(dir=cache()))
-        found = []
-        with Scan(path, scan.Limits(MOST_PAGES, self.limits.megapixels)) as pages:
-            for number in range(len(pages)):
-                picture = folder / f"{path.stem}-{number + 1}.png"
-                pages.read(number).save(picture, compress_level=1)
-                found.append(Sheet(path, number + 1, len(pages), picture))
-                work.tell(number + 1, len(pages), f"Opening {path.name}")
-        return found
+        taken = work.result
+        if not taken:
+            raise refusal(refused[0])
+        warn_of(refused + [one.failure for one in taken if one.failure])
+        yield self.show(taken, sheets.first(taken, lambda one: not one.failure))
 
     def take_example(self, path: Path) -> list[Any]:
         """A picture that comes with recog."""
@@ -256,28 +220,49 @@ class HandwritingTab:
         """The pages on the screen -> their texts, one after another; the first one is shown."""
         if not kept:
             raise refusal("There is no picture yet; choose or paste one, take a photo, write, or try an example")
-        kept = [replace(one, transcript=None) for one in kept]
+        # Why a page could not be opened stays true; why it could not be read may have been another bundle's trouble.
+        kept = [replace(one, transcript=None, failure="" if one.picture else one.failure) for one in kept]
 
         def read(work: Work[None]) -> None:
             work.tell(about="Getting ready")
+            try:
+                pipeline = self.pipeline()
+            except RecogError as error:
+                raise refusal(str(error)) from error
+            if fast:
+                greedy = replace(pipeline.recognizer.options, beam=0)
+                pipeline = HandwritingPipeline(pipeline.recognizer.bundle, greedy)
             for number, one in enumerate(kept):
-                with told(one.path):
-                    pipeline = self.pipeline()
-                    if fast:
-                        greedy = replace(pipeline.recognizer.options, beam=0)
-                        pipeline = HandwritingPipeline(pipeline.recognizer.bundle, greedy)
-                    work.tell(number, len(kept), f"Reading {one.name}")
-                    kept[number] = replace(one, transcript=pipeline(one.picture))
+                work.tell(number, len(kept), f"Reading {one.name}")
+                if one.picture is not None:
+                    kept[number] = self._read(one, one.picture, pipeline)
 
         work = self.sessions.begin(session(request), Work(read))
         for step, seconds in work.run():
             yield self._waiting(bar(step, seconds), tuple(kept))
-        yield self.show(kept, 0, summarise(kept, work.seconds))
+        failures = [one.failure for one in kept if one.failure]
+        if len(failures) == len(kept):
+            raise refusal(failures[0])
+        warn_of([one.failure for one in kept if one.failure and one.picture])  # of the others the user has been told
+        yield self.show(
+            kept, sheets.first(kept, lambda one: one.transcript is not None), sheets.summarise(kept, work.seconds)
+        )
+
+    def _read(self, one: Sheet, picture: Path, pipeline: HandwritingPipeline) -> Sheet:
+        """A page with its text, or with the sentence that says why there is none: it costs only itself."""
+        try:
+            return replace(one, transcript=pipeline(picture))
+        except RecogError as error:
+            return replace(one, failure=str(error).replace(str(picture), one.name))
+
+    def ended(self, kept: Sequence[Sheet], chosen: int | None) -> list[Any]:
+        """The reading was refused or has failed: the pages that were read until then stay."""
+        return self.choose(kept, chosen) if kept else self.empty()
 
     def stopped(self, kept: Sequence[Sheet], chosen: int | None, request: gr.Request | None = None) -> list[Any]:
         """The user has waited enough: the pages that were read until then stay."""
         self.sessions.stop(session(request))
-        return [gr.Button(visible=False), *(self.choose(kept, chosen) if kept else self.empty())]
+        return [gr.Button(visible=False), *self.ended(kept, chosen)]
 
     def correct(self, kept: Sequence[Sheet], chosen: int | None, event: gr.EventData) -> list[Any]:
         """The lines as the user corrected them -> words in their places, and files of them."""
@@ -290,24 +275,5 @@ class HandwritingTab:
         return self.show(changed, chosen, "Corrected; words that you wrote are taken to be right.")
 
 
-def of_file(kept: Sequence[Sheet], path: Path) -> Written | None:
-    """What is known of a file: its one page, or the document of all that were read; None where none was."""
-    own = [one for one in kept if one.path == path and one.transcript is not None]
-    if not own:
-        return None
-    if own[0].of == 1 and path.suffix.lower() != ".pdf":
-        return own[0].transcript
-    return DocumentTranscript(tuple(DocumentPage(one.number, one.transcript) for one in own))
-
-
-def summarise(kept: Sequence[Sheet], seconds: float) -> str:
-    """One line below the text."""
-    read = [one.transcript for one in kept if one.transcript is not None]
-    words, lines = sum(len(one.words) for one in read), sum(len(one.lines) for one in read)
-    if not words:
-        return "No writing was found in this picture."
-    pages = f" on {len(read)} pages" if len(read) > 1 else ""
-    return (
-        f"{words} word{'s' * (words != 1)} in {lines} line{'s' * (lines != 1)}{pages}, read in {seconds:.1f} s. "
-        "Shaded words are unsure."
-    )
+def _opening(work: Work[Any], name: str, done: float, total: float | None) -> None:
+    work.tell(done, total, f"Opening {name}")

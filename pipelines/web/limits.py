@@ -1,7 +1,7 @@
 """What the page takes: stated beside the inputs, and checked before anything is recognised."""
 
 import html
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,9 @@ from PIL.Image import Image
 
 from recog import image
 from recog.errors import RecogError
+
+# Boxes that stand on the page at once.
+_MOST_BOXES = 3
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,12 @@ def told(path: Path) -> Iterator[None]:
     try:
         yield
     except RecogError as error:
-        raise refusal(str(error).replace(str(path), path.name)) from error
+        raise refusal(sentence(error, path)) from error
+
+
+def sentence(error: RecogError, path: Path) -> str:
+    """What a refusal says, with the name the user gave the file instead of our path."""
+    return str(error).replace(str(path), path.name)
 
 
 def refusal(sentence: str) -> gr.Error:
@@ -54,3 +62,12 @@ def refusal(sentence: str) -> gr.Error:
 def warn(sentence: str) -> None:
     """A box that says one sentence and stays until it is closed; what was begun goes on."""
     gr.Warning(html.escape(sentence.rstrip(".") + ".", quote=False), duration=None)
+
+
+def warn_of(sentences: Sequence[str]) -> None:
+    """A box for each of the first few sentences, and one that says how many more there are."""
+    for one in sentences[:_MOST_BOXES]:
+        warn(one)
+    if len(sentences) > _MOST_BOXES:
+        more = len(sentences) - _MOST_BOXES
+        warn(f"{more} more could not be read; choose {'it' if more == 1 else 'them'} in the list to see why")

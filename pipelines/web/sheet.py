@@ -29,15 +29,15 @@ def part() -> gr.HTML:
     return gr.HTML(empty(), js_on_load=SCRIPT)
 
 
-def empty() -> str:
-    """Nothing read yet."""
-    return region(NO_TEXT)
+def empty(told: str = "") -> str:
+    """Nothing read yet, or `told` why there is nothing."""
+    return region(f"<p>{html.escape(told)}</p>" if told else NO_TEXT)
 
 
-def show(transcript: PageTranscript, picture: Path) -> str:
-    """Page and text as HTML."""
+def show(transcript: PageTranscript, picture: Path, told: str = "") -> str:
+    """Page and text as HTML; of a page without lines, `told` why."""
     if not transcript.lines:
-        return f'<div class="sheet">{paper(transcript, picture)}{region(NO_TEXT)}</div>'
+        return f'<div class="sheet">{paper(transcript, picture)}{empty(told)}</div>'
     lines = "".join(_line(number, line) for number, line in enumerate(transcript.lines))
     return f'{_TOOLS}<div class="sheet">{paper(transcript, picture)}{region(lines)}</div>'
 

@@ -82,7 +82,7 @@ class Learner:
     @property
     def biases(self) -> Doubles:
         """(rows,), a view: of input, forget and output gates and cells; of an Elman network: of its units."""
-        rows, before = network.rows_of(self.shape), self.shape.features + self.shape.hidden
+        rows, before = network.rows_of(self.shape), network.seen_of(self.shape)
         return self.weights[before * rows : (before + 1) * rows]
 
     def train(self, lessons: Sequences, recipe: Recipe, rate: float) -> float:

@@ -37,6 +37,8 @@ class Shape(NamedTuple):
     straight: int = 0
     # No error leaves a step through h: c alone carries it back (1997); for a plain network: nothing does.
     truncated: int = 0
+    # Gates and cells see all gates of the step before, too (1997); before the first step of a walk those count as 0.
+    gated: int = 0
 
 
 @compiled
@@ -48,10 +50,17 @@ def rows_of(shape: Shape) -> int:
 
 
 @compiled
+def seen_of(shape: Shape) -> int:
+    """Numbers that each sum sees: input (F), h(t-1) (H) and, where `gated`, the gates at t-1."""
+    gates = (2 + shape.forget) * (shape.hidden // shape.block)
+    return shape.features + shape.hidden + (gates if shape.gated and not shape.plain else 0)
+
+
+@compiled
 def parts_of(shape: Shape) -> tuple[int, int, int]:
-    """Numbers in the map to the sums ((F + H + 1) x rows, the bias last), the peepholes (3 x H) and the map to answers ((H + 1) x O)."""
+    """Numbers in the map to the sums (what is seen + 1 x rows, the bias last), the peepholes (3 x H) and the map to answers ((H + 1) x O)."""
     return (
-        (shape.features + shape.hidden + 1) * rows_of(shape),
+        (seen_of(shape) + 1) * rows_of(shape),
         3 * shape.hidden * shape.peephole,
         (shape.hidden + 1) * shape.outputs,
     )
@@ -87,6 +96,15 @@ def add(values: Doubles, times: float, goal: Doubles) -> None:
 
 
 @compiled
+def along(values: Doubles, others: Doubles) -> float:
+    """The sum of the products."""
+    total = 0.0
+    for k in range(len(values)):
+        total += values[k] * others[k]
+    return total
+
+
+@compiled
 def step_forward(shape: Shape, sums: Doubles, see: Doubles, before: Doubles, memory: Doubles, output: Doubles) -> None:
     """Sums of one step -> gates (in place of the sums), memory and output; `before` is c(t-1)."""
     hidden, n = shape.hidden, shape.hidden // shape.block
@@ -115,20 +133,23 @@ def step_forward(shape: Shape, sums: Doubles, see: Doubles, before: Doubles, mem
 @compiled
 def forward(shape: Shape, weights: Doubles, x: NDArray[np.float32], steps: int, walk: Trace) -> None:
     """Reads x (T, F) for `steps` steps from the state in row 0 of the walk, and fills the walk."""
-    hidden, features, rows = shape.hidden, shape.features, rows_of(shape)
+    hidden, features, rows, seen = shape.hidden, shape.features, rows_of(shape), seen_of(shape)
     first, second, third = parts_of(shape)
-    into = weights[:first].reshape((features + hidden + 1, rows))
+    into = weights[:first].reshape((seen + 1, rows))
     see = weights[first : first + second]
     out = weights[first + second : first + second + third].reshape((hidden + 1, shape.outputs))
     for t in range(steps):
         sums = walk.gates[t]
         for row in range(rows):
-            sums[row] = into[features + hidden, row]
+            sums[row] = into[seen, row]
         for k in range(features):
             if x[t, k] != 0:  # most inputs of most tasks are zero
                 add(into[k], x[t, k], sums)
         for k in range(hidden):
             add(into[features + k], walk.output[t, k], sums)
+        if t > 0:
+            for k in range(seen - features - hidden):
+                add(into[features + hidden + k], walk.gates[t - 1, k], sums)
         if shape.plain:
             for j in range(hidden):
                 walk.output[t + 1, j] = math.tanh(sums[j])
@@ -146,20 +167,21 @@ def step_backward(
     gates: Doubles,
     see: Doubles,
     memories: tuple[Doubles, Doubles],
-    to_output: Doubles,
-    to_memory: Doubles,
+    errors: tuple[Doubles, Doubles, Doubles],
     to_sums: Doubles,
     to_see: Doubles,
 ) -> None:
-    """The errors of one step: from those of h(t) and c(t) to those of the sums, and (in place) of c(t-1).
+    """The errors of one step: from those of h(t), c(t) and, as the next step saw them, the gates to those of the sums,
+    and (in place) of c(t-1).
 
     `memories` are c(t-1) and c(t); `to_see` gathers the gradient of the peepholes.
     """
+    to_output, to_memory, to_gates = errors
     hidden, n = shape.hidden, shape.hidden // shape.block
     cells, slope = (2 + shape.forget) * n, 0.5 if shape.half else 1.0
     before, memory = memories
     for row in range(len(to_sums)):
-        to_sums[row] = 0
+        to_sums[row] = to_gates[row] * gates[row] * (1 - gates[row]) if row < cells else 0.0
     for j in range(hidden):
         o = cells - n + j // shape.block
         seen = memory[j] if shape.straight else math.tanh(slope * memory[j])
@@ -195,15 +217,15 @@ def backward(
 
     The state before the first step counts as given.
     """
-    hidden, features, rows = shape.hidden, shape.features, rows_of(shape)
+    hidden, features, rows, seen = shape.hidden, shape.features, rows_of(shape), seen_of(shape)
     first, second, third = parts_of(shape)
-    into = weights[:first].reshape((features + hidden + 1, rows))
+    into = weights[:first].reshape((seen + 1, rows))
     see = weights[first : first + second]
     out = weights[first + second : first + second + third].reshape((hidden + 1, shape.outputs))
-    to_into = gradient[:first].reshape((features + hidden + 1, rows))
+    to_into = gradient[:first].reshape((seen + 1, rows))
     to_see = gradient[first : first + second]
     to_out = gradient[first + second : first + second + third].reshape((hidden + 1, shape.outputs))
-    to_output, to_memory, to_sums = np.zeros(hidden), np.zeros(hidden), np.zeros(rows)
+    to_output, to_memory, to_sums, to_gates = np.zeros(hidden), np.zeros(hidden), np.zeros(rows), np.zeros(rows)
     for t in range(steps - 1, -1, -1):
         add(errors[t], 1.0, to_out[hidden])
         for j in range(hidden):
@@ -215,18 +237,19 @@ def backward(
                 to_sums[j] = to_output[j] * (1 - walk.output[t + 1, j] * walk.output[t + 1, j])
         else:
             memories = (walk.memory[t], walk.memory[t + 1])
-            step_backward(shape, walk.gates[t], see, memories, to_output, to_memory, to_sums, to_see)
-        add(to_sums, 1.0, to_into[features + hidden])
+            errors_here = (to_output, to_memory, to_gates)
+            step_backward(shape, walk.gates[t], see, memories, errors_here, to_sums, to_see)
+        add(to_sums, 1.0, to_into[seen])
         for k in range(features):
             if x[t, k] != 0:
                 add(to_sums, x[t, k], to_into[k])
         for k in range(hidden):
             add(to_sums, walk.output[t, k], to_into[features + k])
-            total = 0.0
-            if not shape.truncated:
-                for row in range(rows):
-                    total += into[features + k, row] * to_sums[row]
-            to_output[k] = total
+            to_output[k] = 0.0 if shape.truncated else along(into[features + k], to_sums)
+        if t > 0:
+            for k in range(seen - features - hidden):
+                add(to_sums, walk.gates[t - 1, k], to_into[features + hidden + k])
+                to_gates[k] = 0.0 if shape.truncated else along(into[features + hidden + k], to_sums)
 
 
 @compiled

@@ -20,23 +20,28 @@ class OriginalLSTM(Cell):
 
     `block` cells in a row share their gates; it must divide `hidden`. With `truncated` no error leaves a step through
     h(t-1): it reaches the weights of gates and cells and stops, and only c carries it back in time, unscaled, as in
-    the paper. Rows of weights and bias: input gates, output gates (H / block each), cells (H).
-    The paper's networks also feed gates from gates; here only h(t-1) comes back. State: h, c.
+    the paper. With `gated` the sums see the gates of the step before beside h(t-1), as in the paper's networks; what they
+    see comes in this order: h, input gates, output gates. Rows of weights and bias: input gates, output gates
+    (H / block each), cells (H). State: h, c; with `gated` the gates too, which are 0 before the first step.
     """
 
-    def __init__(self, features: int, hidden: int, block: int = 1, truncated: bool = False) -> None:
+    def __init__(
+        self, features: int, hidden: int, block: int = 1, truncated: bool = False, gated: bool = False
+    ) -> None:
         super().__init__(features, hidden)
         if block < 1 or hidden % block:
             raise ConfigError(f"lstm-1997: blocks of {block} cells do not divide {hidden} cells; give a divisor")
-        self.block, self.truncated = block, truncated
-        rows = 2 * (hidden // block) + hidden
-        self.weight_ih, self.weight_hh = blocks(rows, features), small(blocks(rows, hidden))
+        self.block, self.truncated, self.gated = block, truncated, gated
+        gates = 2 * (hidden // block)
+        rows = gates + hidden
+        self.weight_ih, self.weight_hh = blocks(rows, features), small(blocks(rows, rows if gated else hidden))
         self.bias = nn.Parameter(torch.empty(rows))
         start([], [self.weight_ih], [self.bias])
 
     def initial(self, batch: int) -> State:
-        """h and c, zero."""
-        return self.zeros(batch, self.hidden), self.zeros(batch, self.hidden)
+        """h, c and, with `gated`, the gates, zero."""
+        h, c = self.zeros(batch, self.hidden), self.zeros(batch, self.hidden)
+        return (h, c, self.zeros(batch, 2 * (self.hidden // self.block))) if self.gated else (h, c)
 
     def project(self, x: Tensor) -> Tensor:
         """(..., F) -> (..., 2 H / block + H)."""
@@ -44,17 +49,20 @@ class OriginalLSTM(Cell):
 
     def advance(self, z: Tensor, state: State) -> tuple[Tensor, State]:
         """One step."""
-        h, c = state
-        a = z + functional.linear(h.detach() if self.truncated else h, self.weight_hh)
+        h, c, *seen = state
+        back = torch.cat([h, *seen], dim=1)
+        a = z + functional.linear(back.detach() if self.truncated else back, self.weight_hh)
         n = self.hidden // self.block
-        gates = torch.sigmoid(a[:, : 2 * n]).repeat_interleave(self.block, dim=1)
-        i, o = gates.chunk(2, dim=1)
+        gates = torch.sigmoid(a[:, : 2 * n])
+        i, o = gates.repeat_interleave(self.block, dim=1).chunk(2, dim=1)
         c = c + i * (4 * torch.sigmoid(a[:, 2 * n :]) - 2)
         h = o * (2 * torch.sigmoid(c) - 1)
-        return h, (h, c)
+        return h, (h, c, gates) if self.gated else (h, c)
 
     def sweep(self, z: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State] | None:
-        """All steps by the fused path."""
+        """All steps by the fused path, which keeps no gates to be seen."""
+        if self.gated:
+            return None
         return sweep(OriginalRule(self.block, self.truncated), z, lengths, state, self.weight_hh)
 
 
