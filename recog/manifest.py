@@ -6,8 +6,9 @@
 A path may run into an uncompressed tar file as if that were a folder: "shards/train-03.tar/a/b.opus". The recording is
 then read in place; nothing is unpacked.
 
-Where `words` tells where the words stand (`recog align --manifest` finds out), training may cut a row at them: as transcripts do, in seconds for sound,
-{"text": "hello", "start": 0.1, "end": 0.4}, and in pixels of the picture for writing, {"text": "hello", "box": [left, top, right, bottom]}.
+Where `words` tells where the words stand (`recog align --manifest` finds out), training may cut a row at them: as
+transcripts do, in seconds for sound, {"text": "hello", "start": 0.1, "end": 0.4}, and in pixels of the picture for
+writing, {"text": "hello", "box": [left, top, right, bottom]}.
 """
 
 import json
