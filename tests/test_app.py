@@ -108,8 +108,11 @@ def pages(tab: HandwritingTab, *paths: Path) -> tuple[Sheet, ...]:
 
 def read_pages(tab: HandwritingTab, *arguments: Any) -> dict[str, Any]:
     """What the page shows in the end, by the names of its parts."""
+    shown = list(tab.transcribe(*arguments))[-1]
     names = ["kept", "chosen", "progress", "sheet", "summary", "copy", *handwriting.FORMS, "zip"]
-    return dict(zip(names, list(tab.transcribe(*arguments))[-1], strict=True))
+    # The files to save follow the text.
+    shown[6:] = list(tab.save(shown[0], shown[1].choices.index((shown[1].value,) * 2)))[-1][1:]
+    return dict(zip(names, shown, strict=True))
 
 
 @pytest.mark.parametrize("fast", [False, True])

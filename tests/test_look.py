@@ -87,4 +87,4 @@ def test_what_cannot_be_looked_into_is_refused_in_a_sentence(random_speech_bundl
         assert str(caught.value.message).startswith(sentence)
     with pytest.raises(gr.Error, match="There is no recording or picture yet"):
         looking.look(None, 0, 1)
-    assert looking.empty()[:4] == [look.region(look.EMPTY), "", [], []]
+    assert looking.empty()[:5] == ["", look.region(look.EMPTY), "", [], []]

@@ -1,6 +1,7 @@
 import json
 import logging
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -78,6 +79,7 @@ def test_lines_of_the_log_are_json_and_hold_no_words_of_an_exception(capsys: pyt
     first, second = map(json.loads, capsys.readouterr().err.splitlines())
     assert first.pop("time").endswith("+00:00") and second.pop("time")
     assert first == {"event": "log", "level": "warning", "logger": "web", "message": "a %s"}
+    assert re.fullmatch(r"(tests\.)?test_serve:\d+", second.pop("where"))
     assert second == {"event": "log", "level": "error", "logger": "web", "failure": "ValueError"}
 
 

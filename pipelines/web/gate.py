@@ -10,6 +10,7 @@ from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipelines.web.log import where
 from pipelines.web.metrics import Metrics
 from pipelines.web.refusals import RefusalError
 
@@ -78,7 +79,7 @@ class Gate:
             await self.app({**scope, "recog": facts}, counted, sent)
         except Exception as error:
             # Where it happened, for whoever mends it; what it says may hold a piece of somebody's recording.
-            facts.update(failure=type(error).__name__, where=_where(error)) if not isinstance(
+            facts.update(failure=type(error).__name__, where=where(error)) if not isinstance(
                 error, RefusalError
             ) else None
             if not started:
@@ -115,11 +116,3 @@ class Gate:
             method = scope["method"] if scope["method"] in ("GET", "HEAD", "POST", "OPTIONS") else "other"
             line = {"event": "request", "id": name, "method": method, "route": route, "status": status}
             self.log({**line, "seconds": round(seconds, 4), "bytes": received, **facts})
-
-
-def _where(error: BaseException) -> str:
-    """The file and line that raised the error."""
-    last = error.__traceback__
-    while last is not None and last.tb_next is not None:
-        last = last.tb_next
-    return f"{last.tb_frame.f_globals.get('__name__')}:{last.tb_lineno}" if last else ""

@@ -1,5 +1,6 @@
 """The handwriting tab: a picture of a line or a page -> its text, and the page with what was found drawn over it."""
 
+import itertools
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -52,7 +53,8 @@ class HandwritingTab:
     """Draws the tab inside a Blocks context; its methods are what happens on the page."""
 
     def __init__(self, page: gr.Blocks, pipeline: Once[HandwritingPipeline], limits: Limits) -> None:
-        self.pipeline, self.limits, self.sessions = pipeline, limits, Sessions()
+        self.pipeline, self.limits = pipeline, limits
+        self.sessions, self.savings = Sessions(), Sessions()
         self.kept = gr.State((), time_to_live=60 * limits.keep_minutes)
         notice = gr.Markdown(visible=False, elem_classes="notice")
         with gr.Row(equal_height=False):
@@ -126,14 +128,19 @@ class HandwritingTab:
         ]
         begun += [one.success(lambda: gr.Button(visible=True), None, self.stop, queue=False, **quiet) for one in coming]
         runs = [one.then(self.transcribe, [self.kept, self.fast], seen, **waited) for one in begun]
+        place = [self.kept, self.chosen]
+        done = []
         for one in runs:
-            one.failure(self.ended, [self.kept, self.chosen], seen, **quiet)
-            one.then(lambda: gr.Button(visible=False), None, self.stop, **quiet)
-        self.stop.click(
-            self.stopped, [self.kept, self.chosen], [self.stop, *seen], cancels=[taken, *runs], queue=False, **quiet
-        )
-        self.chosen.input(self.choose, [self.kept, self.chosen], seen, **quiet)
-        self.sheet.submit(self.correct, [self.kept, self.chosen], seen, **quiet)
+            one.failure(self.ended, place, seen, **quiet)
+            done.append(one.then(lambda: gr.Button(visible=False), None, self.stop, **quiet))
+        cancels = [taken, *runs]
+        done += [
+            self.stop.click(self.stopped, place, [self.stop, *seen], cancels=cancels, queue=False, **quiet),
+            self.chosen.input(self.choose, place, seen, **quiet),
+            self.sheet.submit(self.correct, place, seen, **quiet),
+        ]
+        for one in done:
+            one.then(self.save, place, [self.progress, *self.downloads.buttons], **waited)
         page.load(self.notice, None, notice, **quiet)
 
     def notice(self) -> Any:
@@ -147,15 +154,9 @@ class HandwritingTab:
         """Values of everything that shows a page: the chosen one of those that are kept."""
         one, names = kept[chosen], [each.name for each in kept]
         chooser = gr.Dropdown(choices=names, value=names[chosen], visible=len(kept) > 1)
-        own = sheets.of_file(kept, one.path)
-        if own is None:
-            saved = self.downloads.clear()
-        else:
-            paths = dict.fromkeys(each.path for each in kept)
-            documents = [(document, path) for path in paths if (document := sheets.of_file(kept, path))]
-            saved = self.downloads.fill(own, one.path, documents)
         copy = gr.Button(interactive=bool(one.transcript and one.transcript.text))
-        return [tuple(kept), chooser, "", sheets.drawn(one), summary, copy, *saved]
+        # Files to save follow, by `save`: of many pages they take a while, and the text need not wait for them.
+        return [tuple(kept), chooser, "", sheets.drawn(one), summary, copy, *self.downloads.clear()]
 
     def empty(self) -> list[Any]:
         """What is shown when there is nothing to show."""
@@ -254,6 +255,26 @@ class HandwritingTab:
             return replace(one, transcript=pipeline(picture))
         except RecogError as error:
             return replace(one, failure=str(error).replace(str(picture), one.name))
+
+    def save(self, kept: Sequence[Sheet], chosen: int | None, request: gr.Request | None = None) -> Iterator[list[Any]]:
+        """The files to save of all pages that were read; the buttons get those of the chosen one."""
+        documents = sheets.documents(kept)
+        total, done = len(documents) * len(FORMS), itertools.count()
+
+        def write(work: Work[None]) -> None:
+            def tell(name: str, form: str) -> None:
+                work.tell(next(done), total, f"Writing {name} as {FORMS[form]}")
+
+            for document, path in documents:
+                self.downloads.made(document, path, partial(tell, path.name))
+
+        # A second of its own: it does not end what the user may have begun meanwhile.
+        work = self.savings.begin(session(request), Work(write))
+        for step, seconds in work.run():
+            yield [bar(step, seconds), *[gr.skip()] * len(self.downloads.buttons)]
+        path = kept[min(chosen or 0, len(kept) - 1)].path if kept else None
+        own = next((document for document, one in documents if one == path), None)
+        yield ["", *(self.downloads.fill(own, path, documents) if own and path else self.downloads.clear())]
 
     def ended(self, kept: Sequence[Sheet], chosen: int | None) -> list[Any]:
         """The reading was refused or has failed: the pages that were read until then stay."""

@@ -21,8 +21,9 @@ class Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Writes one record."""
         line = {"event": "log", "level": record.levelname.lower(), "logger": record.name}
-        if record.exc_info and record.exc_info[0]:
-            write({**line, "failure": record.exc_info[0].__name__})
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            write({**line, "failure": type(error).__name__, "where": where(error)})
         else:
             write({**line, "message": str(record.msg)})  # without its arguments
 
@@ -34,3 +35,11 @@ def adopt() -> None:
         logger = logging.getLogger(name)
         logger.handlers.clear()
         logger.propagate = True
+
+
+def where(error: BaseException) -> str:
+    """The module and line that raised an error; "" where it was never raised."""
+    last = error.__traceback__
+    while last is not None and last.tb_next is not None:
+        last = last.tb_next
+    return f"{last.tb_frame.f_globals.get('__name__')}:{last.tb_lineno}" if last else ""

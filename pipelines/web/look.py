@@ -4,7 +4,7 @@ import functools
 import html
 import json
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from pipelines.web import handwriting, speech
 from pipelines.web.limits import Limits, refusal, told
 from pipelines.web.once import Once
 from pipelines.web.result import cache, percent
+from pipelines.web.work import Sessions, Work, bar, session
 
 EXAMPLES = {"a recording": speech.EXAMPLE, "an English line": handwriting.EXAMPLES["an English line"]}
 PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff"}
@@ -55,7 +56,7 @@ class LookTab:
     def __init__(
         self, speech_pipeline: Once[SpeechPipeline], handwriting_pipeline: Once[HandwritingPipeline], limits: Limits
     ) -> None:
-        self.limits = limits
+        self.limits, self.sessions = limits, Sessions()
         self.observers = {"speech": _observer(speech_pipeline), "handwriting": _observer(handwriting_pipeline)}
         with gr.Row(equal_height=False):
             with gr.Column(min_width=300):
@@ -71,7 +72,9 @@ class LookTab:
                 with gr.Row():
                     second = gr.Number(label="From second of a recording", value=0, minimum=0, min_width=130)
                     line = gr.Number(label="Line of a page", value=1, minimum=1, precision=0, min_width=130)
-                go = gr.Button("Look inside", variant="primary")
+                with gr.Row():
+                    go = gr.Button("Look inside", variant="primary", min_width=120)
+                    stop = gr.Button("Cancel", variant="stop", min_width=90, visible=False)
                 with gr.Row():
                     examples = [
                         (gr.Button(f"Look into {name}", size="sm", min_width=90), path)
@@ -79,6 +82,7 @@ class LookTab:
                     ]
                 with gr.Accordion("What is to be seen here?", open=False):
                     gr.Markdown(EXPLANATION)
+        progress = gr.HTML("", padding=False)
         picture = gr.HTML(region(EMPTY), padding=False)
         summary = gr.HTML()
         ways = gr.Dataframe(
@@ -102,30 +106,72 @@ class LookTab:
         with gr.Row():
             as_svg = gr.DownloadButton("Save picture (SVG)", size="sm", min_width=90, interactive=False)
             as_json = gr.DownloadButton("Save figures (JSON)", size="sm", min_width=90, interactive=False)
-        outputs = [picture, summary, ways, words, as_svg, as_json]
+        outputs = [progress, picture, summary, ways, words, as_svg, as_json]
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        run: dict[str, Any] = {"outputs": outputs, "show_progress_on": [picture], "api_visibility": "private"}
-        go.click(self.look, [file, second, line], **run).failure(self.empty, None, outputs, **quiet)
-        for button, path in examples:
-            seen = button.click(lambda path=path: self.look(str(path), 0, 1), None, **run)
-            seen.failure(self.empty, None, outputs, **quiet)
+        run: dict[str, Any] = {"outputs": outputs, "show_progress_on": [progress], "api_visibility": "private"}
+        runs = []
+        for button, look, inputs in (
+            (go, self.run, [file, second, line]),
+            *((button, self.example(path), None) for button, path in examples),
+        ):
+            begun = button.click(lambda: gr.Button(visible=True), None, stop, queue=False, **quiet)
+            runs.append(begun.then(look, inputs, **run))
+            runs[-1].failure(self.empty, None, outputs, **quiet)
+            runs[-1].then(lambda: gr.Button(visible=False), None, stop, **quiet)
+        stop.click(self.stopped, None, [stop, *outputs], cancels=runs, queue=False, **quiet)
 
     def empty(self) -> list[Any]:
         """What is shown after a refusal."""
         off = [gr.DownloadButton(value=None, interactive=False) for _ in range(2)]
-        return [region(EMPTY), "", [], [], *off]
+        return ["", region(EMPTY), "", [], [], *off]
 
-    def look(self, file: str | None, second: float | None, line: int | None) -> list[Any]:
+    def run(
+        self, file: str | None, second: float | None, line: int | None, request: gr.Request | None = None
+    ) -> Iterator[list[Any]]:
+        """Looks, and tells meanwhile what it does; the values of `look` come last."""
+        work: Work[list[Any]] = Work(lambda work: self.look(file, second, line, lambda about: work.tell(about=about)))
+        self.sessions.begin(session(request), work)
+        for step, seconds in work.run():
+            yield [bar(step, seconds), *[gr.skip()] * 6]
+        yield ["", *work.result]
+
+    def example(self, path: Path) -> Callable[[gr.Request], Iterator[list[Any]]]:
+        """What looks into a file that comes with recog."""
+
+        def look(request: gr.Request) -> Iterator[list[Any]]:
+            yield from self.run(str(path), 0, 1, request)
+
+        return look
+
+    def stopped(self, request: gr.Request | None = None) -> list[Any]:
+        """The user has waited enough."""
+        self.sessions.stop(session(request))
+        return [gr.Button(visible=False), *self.empty()]
+
+    def look(
+        self,
+        file: str | None,
+        second: float | None,
+        line: int | None,
+        tell: Callable[[str], object] = lambda about: None,
+    ) -> list[Any]:
         """A file and the place to look at -> picture, summary, rows of readings, rows of words, two files to keep."""
         if file is None:
             raise refusal("There is no recording or picture yet; choose one, or look into an example")
         path = Path(file)
         with told(path):
+            # The first look makes the decoders, which takes longer than looking.
+            tell("Getting ready")
             if path.suffix.lower() in PICTURES:
                 self.limits.picture(path)
-                seen = self.observers["handwriting"]()(path, max(0, int(line or 1) - 1))
+                observe = self.observers["handwriting"]()
+                tell(f"Reading a line of {path.name} in three ways")
+                seen = observe(path, max(0, int(line or 1) - 1))
             else:
-                seen = self.observers["speech"]()(path, second or 0.0)
+                observe = self.observers["speech"]()
+                tell(f"Reading {LONGEST_SECONDS:g} s of {path.name} in three ways")
+                seen = observe(path, second or 0.0)
+        tell("Drawing what was seen")
         svg = lattice.draw(seen)
         files = Path(tempfile.mkdtemp(dir=cache()))
         drawn, figures = files / f"{path.stem}.svg", files / f"{path.stem}.json"

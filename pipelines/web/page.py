@@ -8,6 +8,7 @@ from starlette.routing import BaseRoute
 
 from pipelines.handwriting import HandwritingPipeline
 from pipelines.speech import SpeechPipeline
+from pipelines.web.guard import GuardedBlocks
 from pipelines.web.handwriting import HandwritingTab
 from pipelines.web.limits import Limits
 from pipelines.web.look import LookTab
@@ -91,7 +92,7 @@ class Page:
         self.limits = limits or Limits()
         # Looked for every minute; two minutes early, so that the promise on the page holds.
         keep = self.limits.keep_minutes * 60 - 120
-        with gr.Blocks(title="recog", analytics_enabled=False, delete_cache=(60, keep)) as self.blocks:
+        with GuardedBlocks(title="recog", analytics_enabled=False, delete_cache=(60, keep)) as self.blocks:
             gr.Markdown(
                 "# recog\nRecordings and handwriting to text. Nothing leaves the computer that runs this page; uploads "
                 f"and results are deleted within {self.limits.keep_minutes} minutes, and when the program stops"

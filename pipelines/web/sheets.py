@@ -89,6 +89,12 @@ def of_file(kept: Sequence[Sheet], path: Path) -> Written | None:
     return DocumentTranscript(tuple(DocumentPage(one.number, one.transcript, one.failure) for one in own))
 
 
+def documents(kept: Sequence[Sheet]) -> list[tuple[Written, Path]]:
+    """What is known of every file, for those of which something was read."""
+    paths = dict.fromkeys(one.path for one in kept)
+    return [(document, path) for path in paths if (document := of_file(kept, path)) is not None]
+
+
 def summarise(kept: Sequence[Sheet], seconds: float) -> str:
     """One line below the text."""
     read = [one.transcript for one in kept if one.transcript is not None]

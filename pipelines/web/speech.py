@@ -128,6 +128,7 @@ class SpeechTab:
         begun.append(said.success(lambda: gr.Button(visible=True), None, self.stop, queue=False, **quiet))
         runs = [one.then(**run) for one in begun]
         for one in runs:
+            one.failure(self.ended, [self.kept, self.chosen], seen, **quiet)
             one.then(**ended)
         self.stop.click(
             self.stopped, [self.kept, self.chosen], [self.stop, *seen], cancels=[taken, *runs], queue=False, **quiet
@@ -318,8 +319,11 @@ class SpeechTab:
     def stopped(self, kept: Sequence[Recording], chosen: int | None, request: gr.Request | None = None) -> list[Any]:
         """The user has waited enough: what was read until then is shown."""
         self.sessions.stop(session(request))
-        hidden = gr.Button(visible=False)
-        return [hidden, *(self.choose(kept, chosen) if kept else self.empty())]
+        return [gr.Button(visible=False), *self.ended(kept, chosen)]
+
+    def ended(self, kept: Sequence[Recording], chosen: int | None) -> list[Any]:
+        """The reading was refused or has failed: what was read until then stays."""
+        return self.choose(kept, chosen) if kept else self.empty()
 
     # Texts are corrected ----------------------------------------------------------------------------------------------
 
