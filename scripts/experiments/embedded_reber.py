@@ -25,6 +25,8 @@ from recog.tasks.network import Shape
 
 # Symbols of a stream after which it counts: taught within one, a network knows no empty state.
 SETTLE = 100
+COLOURS = (*report.COLOURS, "#7a4a00")
+TRUNCATED = "LSTM 1997, 6 blocks of 2, gates see gates, truncated gradient, Adam"
 FALLING = Recipe("classes", rate=0.015, most=12_000, check=200, falling=True)
 
 
@@ -59,6 +61,22 @@ CONTESTANTS = (
         Shape(7, 6, 7, block=2, forget=0, half=1, truncated=1),
         Recipe("squared", rate=2.5, most=60_000, check=400, optimiser="sgd", clip=0),
         {"spread": 0.2, "output_bias": -1.0},
+    ),
+    Contestant(
+        "LSTM 1997, the same, and gates see gates",
+        "1997, gates, SGD",
+        "97 to 100 %, 8,440 to 39,740 (1997)",
+        Shape(7, 6, 7, block=2, forget=0, half=1, truncated=1, gated=1),
+        Recipe("squared", rate=2.5, most=60_000, check=400, optimiser="sgd", clip=0),
+        {"spread": 0.2, "output_bias": -1.0},
+    ),
+    Contestant(
+        TRUNCATED,
+        "1997, truncated",
+        "-",
+        Shape(7, 12, 7, block=2, forget=0, half=1, truncated=1, gated=1),
+        FALLING,
+        {},
     ),
     Contestant("Elman, 20 units, full gradient, Adam", "Elman", "-", Shape(7, 20, 7, plain=1), FALLING, {}),
     Contestant(
@@ -122,21 +140,12 @@ def endless(name: str, shape: Shape, seeds: int, size: dict[str, int], journal: 
     return Endless(before, statistics.mean(first), statistics.mean(last), found.minutes)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Prints the table and the claims."""
-    options = report.parser(__doc__, seeds=30)
-    arguments = options.parse_args(argv)
-    seeds, journal = 4 if arguments.quick else arguments.seeds, Journal(arguments.journal)
-    rows, lines, took = report.Rows(), [], {}
-    for contestant, colour in zip(CONTESTANTS, report.COLOURS, strict=False):
-        if arguments.quick and contestant not in (CONTESTANTS[0], CONTESTANTS[-1]):
-            continue
-        found = strings(contestant, seeds, journal)
-        took[contestant.name] = found.values
-        rows.append(report.Row(contestant.name, contestant.paper, report.solved(found.values), seeds, found.minutes))
-        lines.append(report.shares(contestant.short, took[contestant.name], FALLING.most, colour))
-    best = [one for one in took[CONTESTANTS[0].name] if one is not None]
-    elman = [one for one in took[CONTESTANTS[-1].name] if one is not None]
+def of_strings(took: dict[str, list[int | None]], seeds: int, quick: bool) -> list[report.Claim]:
+    """What the strings that each seed needed say of the papers' claims."""
+    best, truncated, elman = (
+        [one for one in took.get(name, ()) if one is not None]
+        for name in (CONTESTANTS[0].name, TRUNCATED, CONTESTANTS[-1].name)
+    )
     claims = [
         report.Claim(
             "LSTM solves embedded Reber: 29 of 30 seeds, median under 10,000 strings",
@@ -144,6 +153,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         ),
         report.Claim("an Elman network with the gradient of one step does not", 10 * len(elman) <= seeds),
     ]
+    if not quick:
+        claims.append(
+            report.Claim(
+                "with its truncated gradient, too, taught by Adam, LSTM of 1997 solves it: 29 of 30 seeds",
+                30 * len(truncated) >= 29 * seeds,
+            )
+        )
+    return claims
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints the table and the claims."""
+    options = report.parser(__doc__, seeds=30)
+    arguments = options.parse_args(argv)
+    seeds, journal = 4 if arguments.quick else arguments.seeds, Journal(arguments.journal)
+    rows, lines, took = report.Rows(), [], {}
+    for contestant, colour in zip(CONTESTANTS, COLOURS, strict=True):
+        if arguments.quick and contestant not in (CONTESTANTS[0], CONTESTANTS[-1]):
+            continue
+        found = strings(contestant, seeds, journal)
+        took[contestant.name] = found.values
+        rows.append(report.Row(contestant.name, contestant.paper, report.solved(found.values), seeds, found.minutes))
+        lines.append(report.shares(contestant.short, took[contestant.name], FALLING.most, colour))
+    claims = of_strings(took, seeds, arguments.quick)
     few = 3 if arguments.quick else min(5, seeds)
     size = (
         {"chunks": 2000, "streams": 2, "steps": 5000}
