@@ -131,8 +131,9 @@ class HandwritingTab:
         place = [self.kept, self.chosen]
         done = []
         for one in runs:
-            one.failure(self.ended, place, seen, **quiet)
-            done.append(one.then(lambda: gr.Button(visible=False), None, self.stop, **quiet))
+            # What stands in `then` is not done after a failure; after a cancel both are.
+            done.append(one.failure(self.ended, place, [self.stop, *seen], **quiet))
+            done.append(one.success(lambda: gr.Button(visible=False), None, self.stop, **quiet))
         cancels = [taken, *runs]
         done += [
             self.stop.click(self.stopped, place, [self.stop, *seen], cancels=cancels, queue=False, **quiet),
@@ -277,13 +278,13 @@ class HandwritingTab:
         yield ["", *(self.downloads.fill(own, path, documents) if own and path else self.downloads.clear())]
 
     def ended(self, kept: Sequence[Sheet], chosen: int | None) -> list[Any]:
-        """The reading was refused or has failed: the pages that were read until then stay."""
-        return self.choose(kept, chosen) if kept else self.empty()
+        """The reading was refused, has failed or was stopped: the pages that were read until then stay."""
+        return [gr.Button(visible=False), *(self.choose(kept, chosen) if kept else self.empty())]
 
     def stopped(self, kept: Sequence[Sheet], chosen: int | None, request: gr.Request | None = None) -> list[Any]:
-        """The user has waited enough: the pages that were read until then stay."""
+        """The user has waited enough."""
         self.sessions.stop(session(request))
-        return [gr.Button(visible=False), *self.ended(kept, chosen)]
+        return self.ended(kept, chosen)
 
     def correct(self, kept: Sequence[Sheet], chosen: int | None, event: gr.EventData) -> list[Any]:
         """The lines as the user corrected them -> words in their places, and files of them."""

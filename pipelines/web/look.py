@@ -116,8 +116,9 @@ class LookTab:
         ):
             begun = button.click(lambda: gr.Button(visible=True), None, stop, queue=False, **quiet)
             runs.append(begun.then(look, inputs, **run))
-            runs[-1].failure(self.empty, None, outputs, **quiet)
-            runs[-1].then(lambda: gr.Button(visible=False), None, stop, **quiet)
+            # What stands in `then` is not done after a failure.
+            runs[-1].failure(lambda: [gr.Button(visible=False), *self.empty()], None, [stop, *outputs], **quiet)
+            runs[-1].success(lambda: gr.Button(visible=False), None, stop, **quiet)
         stop.click(self.stopped, None, [stop, *outputs], cancels=runs, queue=False, **quiet)
 
     def empty(self) -> list[Any]:

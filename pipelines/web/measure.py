@@ -108,15 +108,15 @@ class MeasureTab:
             "show_progress_on": [progress],
             "api_visibility": "private",
         }
-        empty: dict[str, Any] = {"fn": self.empty, "inputs": None, "outputs": outputs, **quiet}
         begun = [
             go.click(lambda: gr.Button(visible=True), None, stop, queue=False, **quiet),
             example.click(lambda: (None, *EXAMPLE), None, [files, said, read], **quiet),
         ]
         runs = [one.then(**run) for one in begun]
         for one in runs:
-            one.failure(**empty)
-            one.then(lambda: gr.Button(visible=False), None, stop, **quiet)
+            # What stands in `then` is not done after a failure.
+            one.failure(lambda: [gr.Button(visible=False), *self.empty()], None, [stop, *outputs], **quiet)
+            one.success(lambda: gr.Button(visible=False), None, stop, **quiet)
         stop.click(self.stopped, None, [stop, *outputs], cancels=runs, queue=False, **quiet)
 
     def empty(self) -> list[Any]:

@@ -120,7 +120,6 @@ class SpeechTab:
         taken.failure(self.empty, None, seen, **quiet)
         choices = [self.reading, self.beam, self.hotwords, self.by_channel]
         run: dict[str, Any] = {"fn": self.transcribe, "inputs": [self.kept, *choices], "outputs": seen, **waited}
-        ended: dict[str, Any] = {"fn": lambda: gr.Button(visible=False), "outputs": self.stop, **quiet}
         begun = [self.go.click(lambda: gr.Button(visible=True), None, self.stop, queue=False, **quiet)]
         shown = self.example.click(self.take_example, None, seen, **quiet)
         begun.append(shown.then(lambda: gr.Button(visible=True), None, self.stop, queue=False, **quiet))
@@ -128,8 +127,9 @@ class SpeechTab:
         begun.append(said.success(lambda: gr.Button(visible=True), None, self.stop, queue=False, **quiet))
         runs = [one.then(**run) for one in begun]
         for one in runs:
-            one.failure(self.ended, [self.kept, self.chosen], seen, **quiet)
-            one.then(**ended)
+            # What stands in `then` is not done after a failure; after a cancel both are.
+            one.failure(self.ended, [self.kept, self.chosen], [self.stop, *seen], **quiet)
+            one.success(lambda: gr.Button(visible=False), None, self.stop, **quiet)
         self.stop.click(
             self.stopped, [self.kept, self.chosen], [self.stop, *seen], cancels=[taken, *runs], queue=False, **quiet
         )
@@ -317,13 +317,13 @@ class SpeechTab:
         return replace(one, transcript=transcript, summary=summarise(transcript, work.seconds - began))
 
     def stopped(self, kept: Sequence[Recording], chosen: int | None, request: gr.Request | None = None) -> list[Any]:
-        """The user has waited enough: what was read until then is shown."""
+        """The user has waited enough."""
         self.sessions.stop(session(request))
-        return [gr.Button(visible=False), *self.ended(kept, chosen)]
+        return self.ended(kept, chosen)
 
     def ended(self, kept: Sequence[Recording], chosen: int | None) -> list[Any]:
-        """The reading was refused or has failed: what was read until then stays."""
-        return self.choose(kept, chosen) if kept else self.empty()
+        """The reading was refused, has failed or was stopped: what was read until then is shown."""
+        return [gr.Button(visible=False), *(self.choose(kept, chosen) if kept else self.empty())]
 
     # Texts are corrected ----------------------------------------------------------------------------------------------
 
