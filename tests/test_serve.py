@@ -1,3 +1,4 @@
+import argparse
 import json
 import logging
 import os
@@ -7,7 +8,9 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import soundfile
@@ -66,6 +69,25 @@ def test_a_wrong_setting_ends_the_command(monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setenv("RECOG_SERVE_PORT", "none")
     assert cli.main(["serve"]) == 1
     assert capsys.readouterr().err.startswith("recog serve: setting serve.port is")
+
+
+def test_the_container_starts_the_server_as_its_files_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    dockerfile, compose = ((ROOT / name).read_text(encoding="utf-8") for name in ("Dockerfile", "compose.yaml"))
+    started: list[ServeSettings] = []
+
+    def serve(arguments: argparse.Namespace, config: str | None, defaults: Mapping[str, Any]) -> int:
+        started.append(settings.read(config, {"RECOG_TOKEN": TOKEN}, vars(arguments), defaults))
+        return 0
+
+    monkeypatch.setattr("pipelines.web.serve.serve", serve)
+    command = json.loads(re.search(r"^ENTRYPOINT (\[.+\])$", dockerfile, re.MULTILINE)[1])  # type: ignore[index]
+    assert command[0] == "recog" and cli.main(command[1:]) == 0
+    assert (started[0].host, started[0].log, started[0].runs) == ("0.0.0.0", "json", "")
+    assert f"EXPOSE {started[0].port}\n" in dockerfile and f"127.0.0.1:{started[0].port}/health" in dockerfile
+    assert f'"127.0.0.1:{started[0].port}:{started[0].port}"' in compose
+    # What runs is finished before the container is killed, and nobody in it is root.
+    grace = int(re.search(r"stop_grace_period: (\d+)s", compose)[1])  # type: ignore[index]
+    assert grace > started[0].grace_seconds and re.search(r"^USER recog$", dockerfile, re.MULTILINE)
 
 
 def test_lines_of_the_log_are_json_and_hold_no_words_of_an_exception(capsys: pytest.CaptureFixture[str]) -> None:
