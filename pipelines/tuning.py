@@ -16,7 +16,7 @@ from pipelines import word_times
 from pipelines.confidence import calibrate, modes
 from pipelines.joined_words import join
 from pipelines.word_times import Accuracy, Clock
-from recog import checkpoint, frontend, language, manifest, metrics, phones, text, views
+from recog import checkpoint, frontend, language, manifest, metrics, phones, rescorer, text, views
 from recog.audio import SpeechFrontend
 from recog.checkpoint import Bundle
 from recog.ctc.options import DecoderOptions
@@ -27,6 +27,7 @@ from recog.lm import binary, pronunciation
 from recog.manifest import Row
 from recog.metrics import Counts
 from recog.recognizer import DecodingOptions, Recognizer
+from recog.rescorer import Rescorer
 
 # The values tried for each weight, one weight after the other, the others at their best so far.
 WORD_GRID = {
@@ -37,6 +38,7 @@ WORD_GRID = {
 }
 PHONE_GRID = {"phones": (0.3, 0.5, 0.7, 0.9)}
 CHARACTER_GRID = {"gamma": (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9)}
+RESCORER_GRID = {"recurrent": (0.0, 0.1, 0.2, 0.3, 0.45, 0.6), "kept": (0.3, 0.5, 0.7, 0.85, 1.0)}
 # What is made as small as possible: words are what is read in speech, characters in handwriting.
 MEASURES = {"speech": "wer", "handwriting": "cer"}
 
@@ -94,10 +96,22 @@ class Tuned:
 
 
 def put_models(
-    name_or_path: str | Path, words: Path | None, characters: Path | None, pronunciations: Path | None = None
+    name_or_path: str | Path,
+    words: Path | None,
+    characters: Path | None,
+    pronunciations: Path | None = None,
+    judge: Path | None = None,
 ) -> None:
-    """Copies language models and a pronouncing lexicon into a bundle, each checked before it takes its place."""
+    """Copies language models, a pronouncing lexicon and a rescorer into a bundle, each checked before it takes its place."""
     folder = checkpoint.find(name_or_path)
+    if judge is not None:
+        alphabet = checkpoint.load(name_or_path).alphabet
+        if not rescorer.fits(found := rescorer.load(judge), alphabet):
+            raise ConfigError(
+                f"{judge} lacks symbols of bundle {name_or_path}: {''.join(sorted(set(alphabet.symbols) - set(found.symbols)))!r}; "
+                "train it with --bundle set to this one"
+            )
+        rescorer.save(found, folder / rescorer.FILE)
     if pronunciations is not None:
         said = pronunciation.read(pronunciations)
         names = dict(zip(phones.CMU, phones.CMU_NAMES, strict=True))
@@ -143,7 +157,7 @@ def tune(
     samples, references = posteriors(bundle, chosen[:: -(-len(chosen) // rows)])
     bundle = replace(bundle, language=replace(known, options=replace(known.options, beam=beam), confidences={}))
     # One look at each sample tells as much about the weights as several, in a part of the time.
-    trials, best = _weights(bundle, [views.surest(list(looks)) for looks in samples], references)
+    trials, best = _weights(_remembering(bundle), [views.surest(list(looks)) for looks in samples], references)
     known = replace(known, options=best.options, confidences={})
     bundle = replace(bundle, language=known)
     calibrations = calibrate(bundle, samples, references)
@@ -159,6 +173,26 @@ def tune(
         tuple(mode for mode in modes(bundle) if mode not in calibrations),
         timed,
     )
+
+
+class _Remembering(Rescorer):
+    """Is asked about the same texts again and again, with other weights."""
+
+    def __init__(self, own: Rescorer) -> None:
+        super().__init__(own.model, own.symbols)
+        self._said: dict[str, float] = {}
+
+    def log_probabilities(self, texts: Sequence[str]) -> list[float]:
+        fresh = [text for text in dict.fromkeys(texts) if text not in self._said]
+        self._said |= dict(zip(fresh, super().log_probabilities(fresh), strict=True))
+        return [self._said[text] for text in texts]
+
+
+def _remembering(bundle: Bundle) -> Bundle:
+    known = bundle.language
+    if known is None or known.rescorer is None:
+        return bundle
+    return replace(bundle, language=replace(known, rescorer=_Remembering(known.rescorer)))
 
 
 def _weights(
@@ -182,6 +216,7 @@ def _weights(
         | (listed if bundle.language.word_list and not bundle.language.word_model else {})
         | (PHONE_GRID if bundle.language.pronunciations and bundle.network.config.phones else {})
         | (CHARACTER_GRID if bundle.language.character_model else {})
+        | (RESCORER_GRID if bundle.language.rescorer else {})
     )
     for _ in range(2):
         for name, values in grid.items():

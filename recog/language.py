@@ -4,6 +4,7 @@
     lexicon.txt               words that are known (recog.lm.wordlist), instead of the word model's vocabulary; with
                               weights and no words.lm, these are the word model
     pronunciations.txt.xz     how words are said (recog.lm.pronunciation), for a network with a head for phones
+    rescorer.safetensors      a recurrent model that judges what the beam proposes (recog.rescorer)
     decoder.json              beam and weights, tuned for this network with these models; how its confidences are
                               calibrated ("confidences") and its words placed ("timing"), where that was tuned too
 
@@ -17,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from recog import config, phones
+from recog import config, phones, rescorer
 from recog.ctc.calibration import MODES, Calibration
 from recog.ctc.options import DecoderOptions
 from recog.ctc.timing import Timing
@@ -27,6 +28,7 @@ from recog.lm.lexicon import Lexicon
 from recog.lm.ngram import NgramModel
 from recog.lm.pronunciation import Pronunciations
 from recog.lm.wordlist import WordList
+from recog.rescorer import Rescorer
 
 WORDS, CHARACTERS, LEXICON, DECODER = "words.lm", "characters.lm", "lexicon.txt", "decoder.json"
 PRONUNCIATIONS = "pronunciations.txt.xz"
@@ -47,6 +49,8 @@ class Language:
     word_list: WordList | None = None
     # How words are said, in phones as recog.phones.CMU_NAMES has them; None: letters alone decide.
     pronunciations: Pronunciations | None = None
+    # Judges the texts that a beam proposes, with the weight `options.recurrent`.
+    rescorer: Rescorer | None = None
 
     @cached_property
     def spoken(self) -> Lexicon | None:
@@ -63,7 +67,8 @@ class Language:
     def speaks(self) -> bool:
         """Whether a model or a list of words has a say in what is read."""
         return any(
-            part is not None for part in (self.word_model, self.character_model, self.word_list, self.pronunciations)
+            part is not None
+            for part in (self.word_model, self.character_model, self.word_list, self.pronunciations, self.rescorer)
         )
 
 
@@ -72,7 +77,8 @@ def load(folder: Path) -> Language | None:
     models = {name: binary.load(folder / name) if (folder / name).is_file() else None for name in (WORDS, CHARACTERS)}
     word_list = wordlist.read(folder / LEXICON) if (folder / LEXICON).is_file() else None
     said = pronunciation.read(folder / PRONUNCIATIONS) if (folder / PRONUNCIATIONS).is_file() else None
-    if not any(models.values()) and word_list is None and said is None and not (folder / DECODER).is_file():
+    judge = rescorer.load(folder / rescorer.FILE) if (folder / rescorer.FILE).is_file() else None
+    if not any((*models.values(), word_list, said, judge)) and not (folder / DECODER).is_file():
         return None
     if models[WORDS] is None and word_list is not None:
         models[WORDS] = word_list.model
@@ -90,7 +96,7 @@ def load(folder: Path) -> Language | None:
         raise CheckpointError(
             f"{folder / DECODER} is damaged ({error}); tune the decoder again or delete the file"
         ) from error
-    return Language(models[WORDS], models[CHARACTERS], options, confidences, timing, word_list, said)
+    return Language(models[WORDS], models[CHARACTERS], options, confidences, timing, word_list, said, judge)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -124,4 +130,6 @@ def save(folder: Path, language: Language) -> None:
         wordlist.write(folder / LEXICON, language.word_list)
     if language.pronunciations is not None:
         pronunciation.write(folder / PRONUNCIATIONS, language.pronunciations)
+    if language.rescorer is not None:
+        rescorer.save(language.rescorer, folder / rescorer.FILE)
     save_settings(folder, language)

@@ -17,6 +17,7 @@ from recog.ctc.greedy import with_words
 from recog.ctc.hypothesis import Hypothesis
 from recog.ctc.joint import JointDecoder
 from recog.ctc.options import DecoderOptions
+from recog.ctc.rescoring import Judge, asked
 from recog.ctc.timing import DEFAULTS, Timing
 from recog.errors import ConfigError, InputError
 from recog.image import HandwritingFrontend
@@ -64,6 +65,8 @@ class Recognizer:
             raise ConfigError("decoding.device is 'cuda', but PyTorch finds no GPU here; use 'auto' or 'cpu'")
         self.device = torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
         self.network = bundle.network.to(self.device).eval()
+        # Who judges what the beam proposes for letters alone; a JointDecoder asks it itself.
+        self.judge: Judge | None = None
         self.decoder = None if self.options.beam == 0 else self._decoder()
 
     def _decoder(self) -> Decoder | JointDecoder:
@@ -76,8 +79,11 @@ class Recognizer:
         words, characters = (language.word_model, language.character_model) if language else (None, None)
         lexicon = language.lexicon(symbols) if language else None
         if language is not None and language.spoken is not None and bundle.network.config.phones:
-            return JointDecoder(symbols, phones.CMU_NAMES, settings, words, characters, lexicon, language.spoken)
-        if len(self._slopes) > 1:
+            return JointDecoder(
+                symbols, phones.CMU_NAMES, settings, words, characters, lexicon, language.spoken, language.rescorer
+            )
+        self.judge = asked(language.rescorer, settings) if language is not None else None
+        if len(self._slopes) > 1 or self.judge is not None:
             settings = replace(settings, n_best=max(settings.candidates, settings.n_best))
         return Decoder(symbols, settings, words, characters, lexicon)
 
@@ -137,7 +143,10 @@ class Recognizer:
         else:
             letters = [[self.letters(look) for look in sample] for sample in looks]
             proposed = iter(self.decoder.decode_many([look for sample in letters for look in sample]))
-            hypotheses = [consensus.elected(sample, [next(proposed) for _ in sample]) for sample in letters]
+            hypotheses = [
+                consensus.elected(sample, [next(proposed) for _ in sample], self.judge, self.decoder.options)
+                for sample in letters
+            ]
         if self.bundle.language is not None and self.calibrated:
             calibration = self.bundle.language.confidences[self.mode]
             hypotheses = [calibration.apply(hypothesis) for hypothesis in hypotheses]

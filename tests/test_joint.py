@@ -1,6 +1,7 @@
 """Letters and phones together: likelihoods against all alignments, scores against a slow twin, words that phones lack."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -131,6 +132,26 @@ def test_scores_are_those_of_a_slow_twin(words: NgramModel, seed: int, share: fl
         if one.text in known:
             assert one.score == pytest.approx(known[one.text], abs=0.05), one.text  # beams leave out what hardly counts
     assert "".join(LETTERS[label - 1] for label in found[0].labels) == found[0].text
+
+
+def test_a_judge_is_asked_about_the_best_texts(words: NgramModel) -> None:
+    letters, sounds = both("we need to bed", "W IY N IY D T UW B EH D", 2, (0.75, 0.7))
+    plain = decoder(words, beam=50, n_best=8, candidates=8).decode(letters, sounds)
+    heard_of: list[str] = []
+
+    class Judge:
+        def log_probabilities(self, texts: Sequence[str]) -> list[float]:
+            heard_of.extend(texts)
+            return [-40.0 if text == plain[0].text else -0.5 * len(text) for text in texts]
+
+    options = DecoderOptions(beam=50, n_best=1, candidates=8, judged=5, recurrent=2.0, kept=0.25)
+    spelled, spoken = Lexicon.of_characters(SAID, LETTERS), Lexicon.of_pronunciations(SAID, SOUNDS)
+    (found,) = JointDecoder(LETTERS, SOUNDS, options, words, None, spelled, spoken, Judge()).decode(letters, sounds)
+    assert heard_of == [one.text for one in plain[:5]]
+    said = [2.0 * value for value in Judge().log_probabilities(heard_of[:5])]
+    scores = [one.score + (0.25 - 1) * one.parts.language + more for one, more in zip(plain[:5], said, strict=True)]
+    assert found.text == plain[int(np.argmax(scores))].text != plain[0].text
+    assert found.score == pytest.approx(max(scores), abs=1e-4)
 
 
 def exact(log_probs: np.ndarray, labels: list[int]) -> float:

@@ -17,13 +17,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--words", type=Path, help="a word model (train_lm) to put into the bundle first")
     parser.add_argument("--characters", type=Path, help="a character model to put into the bundle first")
     parser.add_argument("--pronunciations", type=Path, help="how words are said, to put into the bundle first")
+    parser.add_argument("--rescorer", type=Path, help="a recurrent model (train_rescorer) to put into the bundle first")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Does it; 0 when everything succeeded, 1 when something failed."""
     from pipelines.tuning import put_models, tune
 
-    put_models(arguments.bundle, arguments.words, arguments.characters, arguments.pronunciations)
+    put_models(arguments.bundle, arguments.words, arguments.characters, arguments.pronunciations, arguments.rescorer)
     tuned = tune(arguments.bundle, arguments.manifest, arguments.part, arguments.rows, arguments.beam, arguments.times)
     for line in tuned.table():
         print(line)

@@ -20,6 +20,8 @@ from recog.ctc.greedy import greedy
 from recog.ctc.hypothesis import Hypothesis, Parts, Span, probabilities
 from recog.ctc.joint import agreement, frames_of, posteriors
 from recog.ctc.likelihood import log_likelihood
+from recog.ctc.options import DecoderOptions
+from recog.ctc.rescoring import Judge, language_scores
 
 Labels = tuple[int, ...]
 # So often all proposals are gone through; hardly any text changes a third time.
@@ -72,18 +74,26 @@ def agreed(looks: Sequence[NDArray[np.float32]]) -> Hypothesis:
     return Hypothesis(best, _placed(jury, best), jury(best))
 
 
-def elected(looks: Sequence[NDArray[np.float32]], proposals: Sequence[Sequence[Hypothesis]]) -> Hypothesis:
+def elected(
+    looks: Sequence[NDArray[np.float32]],
+    proposals: Sequence[Sequence[Hypothesis]],
+    judge: Judge | None = None,
+    options: DecoderOptions | None = None,
+) -> Hypothesis:
     """Looks of one shape (T, S), and what a decoder proposes for each, best first -> the proposal with the best score.
 
-    Its words are as sure as all proposals together, weighed by their scores, hold the same word in the same place.
+    A `judge` is asked about the best of them, as the `options` say, before one is chosen. The chosen one's words are as
+    sure as all proposals together, weighed by their scores, hold the same word in the same place.
     """
-    if len(looks) == 1:
+    if len(looks) == 1 and judge is None:
         return proposals[0][0]
     jury = Jury(looks)
     pool: dict[tuple[Labels, str], Hypothesis] = {}
     for proposed in (one for many in proposals for one in many):
         pool.setdefault((proposed.labels, proposed.text), proposed)
-    scored = sorted((_judged(jury, one) for one in pool.values()), key=lambda one: -one.score)
+    scored = sorted((_weighed(jury, one) for one in pool.values()), key=_badness)
+    if judge is not None:
+        scored = _judged(scored, judge, options or DecoderOptions())
     best, sentences = scored[0], [(tuple(word.text for word in one.words), frames_of(one)) for one in scored]
     sure = agreement(sentences, posteriors([one.score for one in scored]), 0)
     return replace(
@@ -92,7 +102,25 @@ def elected(looks: Sequence[NDArray[np.float32]], proposals: Sequence[Sequence[H
     )
 
 
-def _judged(jury: Jury, proposed: Hypothesis) -> Hypothesis:
+def _badness(hypothesis: Hypothesis) -> float:
+    return -hypothesis.score
+
+
+def _judged(scored: Sequence[Hypothesis], judge: Judge, options: DecoderOptions) -> list[Hypothesis]:
+    """The best of them with the judge's word in their scores, in their new order."""
+    best = scored[: options.judged]
+    parts = [one.parts or Parts(one.score) for one in best]
+    language = language_scores(judge, [one.text for one in best], [one.language for one in parts], options)
+    return sorted(
+        (
+            replace(one, score=one.score - known.language + now, parts=replace(known, language=now))
+            for one, known, now in zip(best, parts, language, strict=True)
+        ),
+        key=_badness,
+    )
+
+
+def _weighed(jury: Jury, proposed: Hypothesis) -> Hypothesis:
     """The same with the looks' mean in the place of what one look says."""
     models = proposed.parts or Parts(0.0)
     acoustic = jury(proposed.labels)

@@ -25,6 +25,7 @@ from recog.ctc.hypothesis import Hypothesis, Parts, Word, probabilities
 from recog.ctc.likelihood import log_likelihood
 from recog.ctc.options import DecoderOptions
 from recog.ctc.reading import words_at
+from recog.ctc.rescoring import Judge, asked, language_scores
 from recog.errors import ConfigError
 from recog.lm.hotwords import Hotword
 from recog.lm.lexicon import Lexicon
@@ -62,14 +63,15 @@ class JointDecoder:
         char_lm: NgramModel | None,
         lexicon: Lexicon | None,
         pronunciations: Lexicon,
+        judge: Judge | None = None,
     ) -> None:
-        """As `Decoder`, with the phones' symbols and the lexicon that spells words in them.
+        """As `Decoder`, with the phones' symbols, the lexicon that spells words in them, and who judges the best texts.
 
         Needs a space among the symbols; a hot phrase is listened for in phones where all its words have pronunciations.
         """
         if " " not in symbols:
             raise ConfigError("a decoder of letters and phones needs a space among the letters, which parts words")
-        self.options, self.pronunciations = options, pronunciations
+        self.options, self.pronunciations, self.judge = options, pronunciations, asked(judge, options)
         self._known: dict[str, list[tuple[int, ...]]] = {}
         self._labels = {symbol: number for number, symbol in enumerate(symbols, start=1)}
         inner = replace(options, n_best=max(options.candidates, options.n_best), threads=1)
@@ -89,6 +91,8 @@ class JointDecoder:
             if texts not in found and self._fits(texts, len(letters)):
                 found[texts] = self._candidate(proposed, texts, by_letters, by_phones)
         scored = sorted(self._scored(list(found.values())), key=lambda pair: -pair[0])
+        if self.judge is not None:
+            scored = self._judged(scored, self.judge)
         return [self._hypothesis(place, scored, letters) for place in range(min(self.options.n_best, len(scored)))]
 
     def decode_many(
@@ -152,6 +156,17 @@ class JointDecoder:
             (one.letters + lent + more if math.isnan(score) else score, one)
             for score, one, more in zip(scores, found, models, strict=True)
         ]
+
+    def _judged(self, scored: Sequence[tuple[float, Candidate]], judge: Judge) -> list[tuple[float, Candidate]]:
+        """The best of them with the judge's word in their scores, in their new order."""
+        best = scored[: max(self.options.judged, self.options.n_best)]
+        texts, before = [" ".join(one.words) for _, one in best], [one.models.language for _, one in best]
+        language = language_scores(judge, texts, before, self.options)
+        again = [
+            (score - one.models.language + now, replace(one, models=replace(one.models, language=now)))
+            for (score, one), now in zip(best, language, strict=True)
+        ]
+        return sorted(again, key=lambda pair: -pair[0])
 
     def _hypothesis(
         self, place: int, scored: Sequence[tuple[float, Candidate]], letters: NDArray[np.float32]

@@ -43,20 +43,25 @@ class DecoderOptions:
     # a text, 0 to 1, and the texts that each head proposes.
     phones: float = 0.5
     candidates: int = 20
+    # With a rescorer (recog.ctc.rescoring): its weight, what is left of the other models' where it judges, and how many
+    # texts, the best so far, it is asked about.
+    recurrent: float = 0.0
+    kept: float = 1.0
+    judged: int = 12
     # Exponent of what speaks against a word, fitted so that confidences are right as often as they say; 1: as found.
     doubt: float = 1.0
     # Threads of `decode_many`; 0: one for each core.
     threads: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("beam", 1), ("n_best", 1), ("candidates", 1), ("threads", 0)):
+        for name, least in (("beam", 1), ("n_best", 1), ("candidates", 1), ("judged", 1), ("threads", 0)):
             if getattr(self, name) < least:
                 raise ConfigError(f"decoder.{name} is {getattr(self, name)}; it must be {least} or more")
         if not self.cut < 0 or not self.width > 0:
             raise ConfigError(
                 f"decoder.cut is {self.cut} and decoder.width {self.width}; cut must be below 0 and width above"
             )
-        for name in ("alpha", "gamma", "doubt"):
+        for name in ("alpha", "gamma", "recurrent", "kept", "doubt"):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ConfigError(f"decoder.{name} is {getattr(self, name)}; it must be 0 or more")
         for name in ("unknown", "letter"):

@@ -1,0 +1,93 @@
+"""A recurrent language model (recog.models.recurrent_lm) that judges whole texts after the beam search.
+
+An n-gram sees a few symbols back; an LSTM the whole line. It is too slow to be asked at every step of a beam, but not to
+score the few texts that the beam proposes. One file, rescorer.safetensors, in a bundle; its settings and its symbols
+are in the file's header.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from recog.alphabet import Alphabet
+from recog.config import build
+from recog.errors import CheckpointError, RecogError
+from recog.models.recurrent_lm import EDGE, RecurrentLM, RecurrentLMConfig
+
+FILE = "rescorer.safetensors"
+# A symbol that the model does not know, in nats.
+UNKNOWN = -12.0
+
+
+class Rescorer:
+    """How likely texts are."""
+
+    def __init__(self, model: RecurrentLM, symbols: Sequence[str]) -> None:
+        self.model, self.symbols = model.eval(), tuple(symbols)
+        self._numbers = {symbol: number for number, symbol in enumerate(self.symbols, 1)}
+
+    def numbers(self, text: str) -> list[int | None]:
+        """The numbers of a text's symbols; None for those the model does not know."""
+        return [self._numbers.get(symbol) for symbol in text]
+
+    @torch.inference_mode()
+    def log_probabilities(self, texts: Sequence[str]) -> list[float]:
+        """Natural log of P(text), its end included. Unknown symbols are read over and cost a fixed price each."""
+        known = [[number for number in self.numbers(text) if number is not None] for text in texts]
+        if not texts:
+            return []
+        read, wanted, counted = padded(known)
+        log_probs = self.model(read).gather(2, wanted[:, :, None])[:, :, 0]
+        sums = (log_probs.double() * counted).sum(dim=1).tolist()
+        return [
+            found + UNKNOWN * (len(text) - len(numbers))
+            for found, text, numbers in zip(sums, texts, known, strict=True)
+        ]
+
+
+def padded(texts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Texts in numbers -> what is read (B, U), EDGE first; what is to be foretold (B, U), EDGE last; where it counts (B, U)."""
+    longest = 1 + max(map(len, texts))
+    read, wanted, counted = torch.full((3, len(texts), longest), EDGE)
+    for row, text in enumerate(texts):
+        numbers = torch.tensor(text, dtype=torch.long)
+        read[row, 1 : len(text) + 1], wanted[row, : len(text)], counted[row, : len(text) + 1] = numbers, numbers, 1
+    return read, wanted, counted
+
+
+def fits(rescorer: Rescorer, alphabet: Alphabet) -> bool:
+    """Whether it knows every symbol that a network writes."""
+    return set(alphabet.symbols) <= set(rescorer.symbols)
+
+
+def save(rescorer: Rescorer, path: Path) -> None:
+    """Writes the one file, weights in float16, whole or not at all."""
+    half = {name: tensor.half().contiguous() for name, tensor in rescorer.model.state_dict().items()}
+    partial = path.with_name(path.name + ".partial")
+    header = {"recurrent": json.dumps(asdict(rescorer.model.config)), "symbols": json.dumps(rescorer.symbols)}
+    save_file(half, partial, metadata=header)
+    partial.chmod(0o644)  # safetensors leaves it to the owner alone
+    partial.replace(path)
+
+
+def load(path: Path) -> Rescorer:
+    """Reads it; refuses a damaged file in one sentence."""
+    try:
+        with safe_open(path, "pt") as file:
+            header = file.metadata() or {}
+            config = build(RecurrentLMConfig, json.loads(header["recurrent"]), "recurrent")
+            symbols = json.loads(header["symbols"])
+            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+        if len(symbols) != config.symbols or not all(isinstance(symbol, str) for symbol in symbols):
+            raise ValueError(f"{len(symbols)} symbols, but {config.symbols} are foretold")
+        model = RecurrentLM(config)
+        model.load_state_dict(weights)
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError, RecogError) as error:
+        reason = " ".join(str(error).split())[:200]
+        raise CheckpointError(f"{path} is damaged ({reason}); fetch or train it again") from error
+    return Rescorer(model, symbols)

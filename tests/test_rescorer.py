@@ -1,0 +1,227 @@
+"""Recurrent language models that judge what a beam proposes: against enumeration, slow twins and visible arithmetic."""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY_HANDWRITING, random_bundle
+
+from pipelines import rescoring
+from pipelines.rescoring import RescoringConfig
+from pipelines.tuning import put_models
+from recog import checkpoint, rescorer
+from recog.alphabet import Alphabet
+from recog.ctc.consensus import elected
+from recog.ctc.hypothesis import Hypothesis, Parts, Word
+from recog.ctc.likelihood import log_likelihood
+from recog.ctc.options import DecoderOptions
+from recog.ctc.rescoring import asked, language_scores
+from recog.errors import CheckpointError, ConfigError
+from recog.language import Language
+from recog.models.recurrent_lm import EDGE, RecurrentLM, RecurrentLMConfig
+from recog.recognizer import DecodingOptions, Recognizer
+from recog.rescorer import UNKNOWN, Rescorer
+
+
+def judge(symbols: str = "ab", seed: int = 1, hidden: int = 6) -> Rescorer:
+    torch.manual_seed(seed)
+    model = RecurrentLM(RecurrentLMConfig(len(symbols), width=3, hidden=hidden))
+    with torch.no_grad():
+        for weight in model.parameters():
+            weight.mul_(4)  # far from indifferent
+    return Rescorer(model, symbols)
+
+
+def step_by_step(found: Rescorer, text: str) -> float:
+    """log P(text) from one call for each beginning."""
+    read, total = [EDGE], 0.0
+    for symbol in [*text, None]:
+        log_probs = found.model(torch.tensor([read]))[0, -1].detach()
+        number = EDGE if symbol is None else found.symbols.index(symbol) + 1
+        total += float(log_probs[number])
+        read.append(number)
+    return total
+
+
+def test_a_text_is_as_likely_as_its_symbols_one_after_the_other() -> None:
+    found = judge("abc ")
+    texts = ["", "a", "cab", "a b c", "bb" * 9]
+    together = found.log_probabilities(texts)
+    assert together == pytest.approx([step_by_step(found, text) for text in texts], abs=1e-4)
+    assert together == pytest.approx([found.log_probabilities([text])[0] for text in texts], abs=1e-4)
+    assert found.log_probabilities([]) == []
+
+
+def test_all_texts_together_have_probability_one() -> None:
+    found = judge()
+    ended = sum(
+        math.exp(value)
+        for length in range(5)
+        for value in found.log_probabilities(["".join(text) for text in itertools.product("ab", repeat=length)])
+    )
+    # What goes on after four symbols: beginnings of five.
+    going_on = 0.0
+    for text in itertools.product((1, 2), repeat=5):
+        read = torch.tensor([[EDGE, *text]])
+        log_probs = found.model(read)[0].detach()
+        going_on += math.exp(sum(float(log_probs[place, number]) for place, number in enumerate(text)))
+    assert ended + going_on == pytest.approx(1.0, abs=1e-4)
+
+
+def test_a_strange_symbol_costs_its_price_and_is_read_over() -> None:
+    found = judge()
+    (strange, plain) = found.log_probabilities(["a?b", "ab"])
+    assert strange == pytest.approx(plain + UNKNOWN, abs=1e-4)
+
+
+def test_a_file_keeps_it_and_damage_is_told(tmp_path: Path) -> None:
+    found = judge("ab c")
+    rescorer.save(found, tmp_path / "r.safetensors")
+    again = rescorer.load(tmp_path / "r.safetensors")
+    texts = ["a", "cab ba", ""]
+    assert again.log_probabilities(texts) == pytest.approx(found.log_probabilities(texts), abs=0.05)  # float16
+    content = (tmp_path / "r.safetensors").read_bytes()
+    for broken in (content[: len(content) // 2], b"", content.replace(b'\\"hidden\\": 6', b'\\"hidden\\": 7')):
+        (tmp_path / "r.safetensors").write_bytes(broken)
+        with pytest.raises(CheckpointError, match=r"r\.safetensors is damaged \(.*fetch or train it again"):
+            rescorer.load(tmp_path / "r.safetensors")
+
+
+def test_shapes_that_are_none_are_refused() -> None:
+    for wrong in ({"symbols": 0}, {"symbols": 3, "hidden": 0}, {"symbols": 3, "dropout": 1.0}):
+        with pytest.raises(ConfigError, match="recurrent"):
+            RecurrentLMConfig(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="rescoring: minutes"):
+        RescoringConfig(minutes=0)
+
+
+class Table:
+    """Says what it was told to say."""
+
+    def __init__(self, said: dict[str, float]) -> None:
+        self.said, self.heard = said, list[str]()
+
+    def log_probabilities(self, texts: Sequence[str]) -> list[float]:
+        self.heard += texts
+        return [self.said[text] for text in texts]
+
+
+def test_the_judges_word_and_what_is_left_of_the_beams() -> None:
+    table = Table({"a": -2.0, "b": -6.0})
+    options = DecoderOptions(recurrent=0.5, kept=0.25)
+    # 0.25 * -8 + 0.5 * -2 = -3; 0.25 * -4 + 0.5 * -6 = -4
+    assert language_scores(table, ["a", "b"], [-8.0, -4.0], options) == [-3.0, -4.0]
+    assert asked(table, options) is table
+    assert asked(table, DecoderOptions()) is None and asked(None, options) is None
+
+
+def proposed(text: str, acoustic: float, language: float) -> Hypothesis:
+    labels = tuple(" ab".index(symbol) + 1 for symbol in text)
+    words = (Word(text, 0, len(text), 1.0),)
+    return Hypothesis(labels, (), acoustic + language, words, Parts(acoustic, language))
+
+
+def test_the_best_proposals_are_judged_and_others_fall_out() -> None:
+    random = np.random.default_rng(0)
+    raw = random.normal(0, 1, (6, 4))
+    look = (raw - np.log(np.exp(raw).sum(1, keepdims=True))).astype(np.float32)
+    texts = ["a", "b", "ab", "ba"]
+    language = {"a": -1.0, "b": -2.0, "ab": -0.5, "ba": -4.0}
+    likely = {
+        text: log_likelihood(np.exp(look.astype(np.float64)), [" ab".index(symbol) + 1 for symbol in text])
+        for text in texts
+    }
+    proposals = [[replace(proposed(text, 0.0, language[text]), spans=()) for text in texts]]
+    for one in proposals[0]:
+        object.__setattr__(one, "words", ())  # no places in frames are needed here
+    said = {"": -3.0}
+    for text in texts:
+        said[text] = {"a": -9.0, "b": -1.0, "ab": -5.0, "ba": -0.1}[text]
+
+    class ByLabels(Table):
+        """Texts of hypotheses without words are empty: told apart by their order, best first."""
+
+        def log_probabilities(self, texts_: Sequence[str]) -> list[float]:
+            order = sorted(texts, key=lambda text: -(likely[text] + language[text]))
+            self.heard += order[: len(texts_)]
+            return [said[text] for text in order[: len(texts_)]]
+
+    for judged in (1, 2, 3, 4):
+        options = DecoderOptions(recurrent=0.7, kept=0.5, judged=judged)
+        table = ByLabels({})
+        found = elected([look], proposals, table, options)
+        first = sorted(texts, key=lambda text: -(likely[text] + language[text]))[:judged]
+        assert table.heard == first
+        scores = {text: likely[text] + 0.5 * language[text] + 0.7 * said[text] for text in first}
+        best = max(scores, key=lambda text: scores[text])
+        assert found.labels == tuple(" ab".index(symbol) + 1 for symbol in best)
+        assert found.score == pytest.approx(scores[best], abs=1e-4)
+
+
+def test_a_bundle_reads_with_its_rescorer(tmp_path: Path) -> None:
+    bundle = random_bundle(TINY_HANDWRITING, "ab ", "strict")
+    checkpoint.save(bundle, tmp_path / "bundle")
+    found = judge("".join(bundle.alphabet.symbols), seed=3)
+    rescorer.save(found, tmp_path / "own.safetensors")
+    put_models(tmp_path / "bundle", None, None, None, tmp_path / "own.safetensors")
+    loaded = checkpoint.load(tmp_path / "bundle")
+    assert loaded.language is not None and loaded.language.rescorer is not None and loaded.language.speaks
+    checkpoint.save(loaded, tmp_path / "again")
+    again = checkpoint.load(tmp_path / "again").language
+    assert again is not None and again.rescorer is not None
+    lines = [torch.rand(steps, 24, generator=torch.Generator().manual_seed(steps)) for steps in (90, 60)]
+    texts = {}
+    for weight in (0.0, 5.0):
+        language = replace(loaded.language, options=DecoderOptions(beam=20, recurrent=weight))
+        recognizer = Recognizer(replace(loaded, language=language), DecodingOptions())
+        matrices = dict(recognizer.log_probs(lines))
+        assert recognizer.decoder is not None
+        recognitions = recognizer.recognise(lines)
+        for number, recognition in enumerate(recognitions):
+            pool = recognizer.decoder.decode(matrices[number])
+            heard = np.exp(matrices[number].astype(np.float64))
+            likely = {one.labels: log_likelihood(heard, one.labels) for one in pool}
+            first = sorted(pool, key=lambda one: -likely[one.labels])[:12]
+            words = found.log_probabilities([one.text for one in first])
+            scores = [likely[one.labels] + weight * said for one, said in zip(first, words, strict=True)]
+            if weight:
+                assert recognition.hypothesis.labels == first[int(np.argmax(scores))].labels
+        texts[weight] = [recognition.text for recognition in recognitions]
+    assert texts[0.0] != texts[5.0]
+    checkpoint.save(random_bundle(TINY_HANDWRITING, "abz ", "strict"), tmp_path / "other")
+    with pytest.raises(ConfigError, match=r"lacks symbols of bundle .*'z'"):
+        put_models(tmp_path / "other", None, None, None, tmp_path / "own.safetensors")
+
+
+def test_training_finds_what_is_behind_a_text_and_goes_on_from_a_file(tmp_path: Path) -> None:
+    random = np.random.default_rng(1)
+    # Two equally likely lines: 1 bit each, then nothing is left to say in 7 characters and the end.
+    lines = [("abababa", "bababab")[int(number)] for number in random.integers(0, 2, 600)]
+    (tmp_path / "t.txt").write_text("\n".join(lines), encoding="utf-8")
+    shape = RecurrentLMConfig(2, width=8, hidden=24, dropout=0.0)
+    alphabet, config = Alphabet(tuple("ab")), RescoringConfig(updates=60, batch=800, peak_rate=0.02)
+    out = tmp_path / "r.safetensors"
+    measured = rescoring.train([tmp_path / "t.txt"], out, alphabet, "strict", config, shape)
+    assert measured.bits_a_character == pytest.approx(1 / 8, abs=0.05)
+    assert (measured.lines, measured.held_out, measured.updates) == (597, 3, 60)
+    worse = RescoringConfig(updates=1, batch=800, peak_rate=1e-6)
+    onwards = rescoring.train([tmp_path / "t.txt"], tmp_path / "2", alphabet, "strict", worse, shape, 0, out)
+    assert onwards.bits_a_character == pytest.approx(measured.bits_a_character, abs=0.01)
+    with pytest.raises(ConfigError, match="knows other symbols"):
+        rescoring.train([tmp_path / "t.txt"], out, Alphabet(tuple("abc")), "strict", worse, shape, 0, out)
+    (tmp_path / "few.txt").write_text("ab\n" * 10, encoding="utf-8")
+    with pytest.raises(ConfigError, match="10 lines of text came; expected 200"):
+        rescoring.train([tmp_path / "few.txt"], out, alphabet, "strict", config, shape)
+
+
+def test_language_alone_may_be_a_rescorer(tmp_path: Path) -> None:
+    language = Language(None, None, DecoderOptions(recurrent=0.3), rescorer=judge("ab "))
+    assert language.speaks
+    bundle = replace(random_bundle(TINY_HANDWRITING, "ab ", "strict"), language=language)
+    assert Recognizer(bundle, DecodingOptions()).mode == "language"
+    assert Recognizer(bundle, DecodingOptions(language=False)).judge is None
