@@ -1,4 +1,5 @@
 import gc
+import json
 import re
 import threading
 import warnings
@@ -8,11 +9,12 @@ from typing import Any
 
 import pytest
 import soundfile
-from browsing import expect, shown, upload
+from browsing import expect, opened, shown, upload
 from conftest import SPOKEN_TEXTS, TINY_SPEECH, WRITTEN_TEXTS, draw_line, spell_wave
 
 from pipelines.fine_tuning import Runs
 from pipelines.handwriting import HandwritingPipeline
+from pipelines.insight import Observer
 from pipelines.speech import SpeechPipeline
 from pipelines.transcript import SpeechTranscript
 from pipelines.web.limits import Limits
@@ -26,7 +28,8 @@ slow = pytest.mark.slow
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
 
 
-# Recordings wait for this, in the test that looks at the queue.
+TABS = ("Speech", "Handwriting", "Look inside", "Measure", "Train")
+# Recordings wait for this, in the tests that look at queues and cancel.
 GOING = threading.Event()
 GOING.set()
 
@@ -173,6 +176,95 @@ def test_two_texts_are_measured(tab: Any) -> None:
     assert saving.value.suggested_filename == "lines.csv"
     saved = Path(saving.value.path()).read_text(encoding="utf-8-sig").splitlines()
     assert saved[1].startswith("line 1,the cat sat,the cut sat down,0.66667,0.54545,1,0,1,3,6,11")
+    with tab.expect_download() as saving:
+        tab.get_by_role("button", name="Save confusions (CSV)").click()
+    assert saving.value.suggested_filename == "confusions.csv"
+    assert "cat,cut" in Path(saving.value.path()).read_text(encoding="utf-8-sig")
+    expect(tab.get_by_role("region", name="Plots").get_by_role("img")).to_have_count(2)
+
+
+@slow
+def test_files_of_a_manifest_are_measured_and_a_long_measuring_is_cancelled(tab: Any, tmp_path: Path) -> None:
+    wave = spell_wave(SPOKEN_TEXTS[1], TINY_SPEECH.rate_hz)
+    soundfile.write(tmp_path / "a.wav", wave, TINY_SPEECH.rate_hz)
+    row = {"audio": "a.wav", "text": "dab d", "duration": len(wave) / TINY_SPEECH.rate_hz}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row) + "\n", encoding="utf-8")
+    tab.get_by_role("tab", name="Measure").click()
+    files = [tmp_path / "a.wav", tmp_path / "rows.jsonl"]
+    tab.get_by_role("tabpanel").locator("input[type=file]").first.set_input_files(files)
+    expect(tab.get_by_role("row", name="rows.jsonl")).to_be_visible()
+    measure, cancel = (tab.get_by_role("button", name=name, exact=True) for name in ("Measure", "Cancel"))
+    GOING.clear()
+    try:
+        measure.click()
+        expect(cancel.filter(visible=True)).to_be_visible()
+        cancel.filter(visible=True).click()
+        expect(cancel.filter(visible=True)).to_have_count(0)
+        expect(measure).to_be_enabled()
+    finally:
+        GOING.set()
+    measure.click()
+    expect(tab.get_by_role("region", name="Lines")).to_contain_text("d→c")
+    expect(tab.get_by_role("grid", name="Errors").get_by_role("row").nth(1)).to_contain_text(" to ")
+
+
+@slow
+def test_a_long_look_is_cancelled(tab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw_line(WRITTEN_TEXTS[4]).save(tmp_path / "line.png")
+    monkeypatch.setattr(
+        Observer, "__call__", lambda self, *rest, look=Observer.__call__: (GOING.wait(60), look(self, *rest))[1]
+    )
+    tab.get_by_role("tab", name="Look inside").click()
+    upload(tab, tmp_path / "line.png")
+    expect(tab.get_by_role("row", name="line.png")).to_be_visible()
+    look = tab.get_by_role("button", name="Look inside", exact=True)
+    cancel = tab.get_by_role("button", name="Cancel").filter(visible=True)
+    progress = tab.get_by_text("Reading a line of line.png in three ways")
+    GOING.clear()
+    try:
+        look.click()
+        expect(progress).to_be_visible()
+        cancel.click()
+        expect(progress).to_be_hidden()
+        expect(cancel).to_have_count(0)
+    finally:
+        GOING.set()
+    expect(tab.get_by_text("The picture will appear here.")).to_be_visible()
+    look.click()
+    expect(tab.get_by_role("region", name="Lattice").get_by_role("img")).to_be_visible()
+    expect(cancel).to_have_count(0)
+
+
+@slow
+def test_whatever_the_keyboard_reaches_has_a_name_and_every_tab_fits_a_phone_in_the_dark(
+    browser: Any, address: str
+) -> None:
+    for tab in opened(browser, address, viewport={"width": 390, "height": 844}, color_scheme="dark"):
+        devtools = tab.context.new_cdp_session(tab)
+        for name in TABS:
+            tab.get_by_role("tab", name=name).click()
+            expect(tab.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")
+            nodes = devtools.send("Accessibility.getFullAXTree")["nodes"]
+            reached = [node for node in nodes if not node["ignored"] and focusable(node) and stops(devtools, node)]
+            assert len(reached) > 8
+            assert [
+                node["role"]["value"] for node in reached if not node.get("name", {}).get("value", "").strip()
+            ] == []
+            assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+            ground = tab.evaluate("getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).map(Number)")
+            assert sum(ground[:3]) < 200
+
+
+def focusable(node: dict[str, Any]) -> bool:
+    """Whether a part of the page, as screen readers know it, can have the keyboard."""
+    told = {each["name"]: each["value"].get("value") for each in node.get("properties", [])}
+    return bool(told.get("focusable")) and node["role"]["value"] != "RootWebArea"
+
+
+def stops(devtools: Any, node: dict[str, Any]) -> bool:
+    """Whether the tabulator key stops there: not where a script alone may put the keyboard."""
+    told = devtools.send("DOM.describeNode", {"backendNodeId": node["backendDOMNodeId"]})["node"].get("attributes", [])
+    return ("tabindex", "-1") not in zip(told[::2], told[1::2], strict=True)
 
 
 @slow
