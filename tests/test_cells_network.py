@@ -79,6 +79,47 @@ def test_a_recogniser_of_each_cell_learns_lines_by_heart_and_survives_its_bundle
     assert read(again, batch) == targets
 
 
+PICTURE = replace(
+    CONFIG, channels=(2,), strides_time=(1,), strides_features=(2,), projection=8, hidden=4, plane_hidden=2
+)
+
+
+@pytest.mark.parametrize("plane", ["multidimensional", "convolutional"])
+def test_cells_on_the_plane_serve_a_recogniser_and_survive_its_bundle(plane: str, tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    network = Network(replace(PICTURE, plane=plane), FRONTEND.features, 5)
+    batch, targets = lines()
+    optimiser, losses = torch.optim.Adam(network.parameters(), lr=0.03), []
+    for _ in range(12):
+        said = network(batch.x, batch.lengths)
+        losses.append(ctc_loss(said.log_probs, said.lengths, targets, ["line"] * 8).sum() / 8)
+        optimiser.zero_grad()
+        losses[-1].backward()
+        optimiser.step()
+    assert losses[-1] < 0.7 * losses[0]
+    assert all(parameter.grad.any() for parameter in network.plane.parameters())
+    network.eval()
+    with torch.no_grad():
+        together = network(batch.x, batch.lengths).log_probs
+        for row, length in enumerate(batch.lengths.tolist()):
+            alone = network(batch.x[row : row + 1, :length], batch.lengths[row : row + 1]).log_probs
+            torch.testing.assert_close(together[row, :length], alone[0])
+    checkpoint.save(Bundle("plane", network, FRONTEND, Alphabet(("a", "b", "c", "d")), "spoken"), tmp_path / "bundle")
+    again = checkpoint.load(tmp_path / "bundle").network
+    assert again.config.plane == plane
+    assert read(again, batch) == read(network, batch)
+    # More bands: what is tied to the rows is stretched to them.
+    taller = network.with_features(24)
+    assert taller(torch.randn(1, 4, 24), torch.tensor([4])).log_probs.isfinite().all()
+    network.train().hold(0)
+    assert not network.plane.training and not any(one.requires_grad for one in network.plane.parameters())
+
+
+def test_an_unknown_plane_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"network.plane is 'cubic'; expected one of .*'convolutional'"):
+        replace(CONFIG, plane="cubic")
+
+
 def test_settings_without_a_cell_mean_the_lstm_that_older_bundles_hold() -> None:
     config = build(NetworkConfig, {"layers": 1, "rates": [1], "auxiliary_layers": [0]}, "network")
     assert config.cell == "lstm"

@@ -8,6 +8,7 @@ from recog.ctc.loss import ctc_loss
 from recog.errors import ConfigError
 from recog.models.cells.convolutional import ConvLSTM
 from recog.models.cells.hierarchy import HierarchicalCTC, Level
+from recog.models.cells.picture import PictureStep
 from recog.models.cells.plane import MultidimensionalLSTM, PlaneLSTM
 from recog.models.cells.scan import scan
 
@@ -131,6 +132,53 @@ def test_gradients_over_the_plane_are_those_of_finite_differences() -> None:
     assert torch.autograd.gradcheck(run, (x, *layer.parameters()))
 
 
+def test_gradients_of_four_directions_over_mixed_lengths_are_those_of_finite_differences() -> None:
+    layer = shaken(MultidimensionalLSTM(1, 1))
+    x = torch.randn(2, 3, 2, 1, dtype=torch.float64, requires_grad=True)
+
+    def run(x: Tensor, *_: Tensor) -> Tensor:
+        found: Tensor = layer(x, torch.tensor([2, 3]))
+        return found
+
+    assert torch.autograd.gradcheck(run, (x, *layer.parameters()))
+
+
+def test_gradients_through_a_hierarchy_are_those_of_finite_differences() -> None:
+    network = shaken(HierarchicalCTC(2, (Level(symbols=2, hidden=1), Level(symbols=2, hidden=1, cell="peephole"))))
+    x = torch.randn(2, 3, 2, dtype=torch.float64, requires_grad=True)
+
+    def run(x: Tensor, *_: Tensor) -> tuple[Tensor, ...]:
+        found: tuple[Tensor, ...] = network(x, torch.tensor([3, 3]))
+        return found
+
+    assert torch.autograd.gradcheck(run, (x, *network.parameters()))
+
+
+@pytest.mark.parametrize("kind", ["multidimensional", "convolutional"])
+def test_a_step_over_the_picture_is_that_of_its_cells_and_each_picture_its_own(kind: str) -> None:
+    step = shaken(PictureStep(kind, 2, 3, 2))
+    x, lengths = torch.randn(3, 2, 5, 3, dtype=torch.float64), torch.tensor([5, 2, 4])
+    with torch.no_grad():
+        together = step(x, lengths)
+        for row, length in enumerate(lengths.tolist()):
+            picture = x[row : row + 1, :, :length]
+            if kind == "multidimensional":
+                seen = step.plane(picture.permute(0, 2, 3, 1), torch.tensor([length]))
+            else:  # frame by frame, ahead and back
+                columns, ways = picture.permute(0, 2, 1, 3)[..., None], []
+                for cell, order in ((step.ahead, range(length)), (step.back, reversed(range(length)))):
+                    state, said = cell.initial(1), {}
+                    for t in order:
+                        said[t], state = cell.step(columns[:, t], state)
+                    ways.append(torch.stack([said[t] for t in range(length)], dim=1)[..., 0])
+                seen = torch.cat(ways, dim=2).permute(0, 1, 3, 2)
+            torch.testing.assert_close(together[row, :, :length], (picture + step.spread(seen).permute(0, 3, 1, 2))[0])
+            torch.testing.assert_close(together[row, :, length:], x[row, :, length:])
+    small = shaken(PictureStep(kind, 1, 2, 1))
+    x = torch.randn(2, 1, 3, 2, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda x, *_: small(x, torch.tensor([3, 2])), (x, *small.parameters()))
+
+
 LEVELS = (Level(symbols=3, hidden=8), Level(symbols=4, hidden=8, cell="peephole"))
 
 
@@ -139,9 +187,9 @@ def test_an_upper_level_reads_the_probabilities_below_it_and_nothing_else() -> N
     network = shaken(HierarchicalCTC(5, LEVELS))
     x, lengths = torch.randn(3, 6, 5, dtype=torch.float64), torch.tensor([6, 4, 1])
     letters, words = network(x, lengths)
-    torch.testing.assert_close(letters.exp().sum(dim=2), torch.ones(3, 6))
-    alone = torch.log_softmax(network.outputs[1](network.layers[1](letters.exp().double(), lengths)), dim=2)
-    torch.testing.assert_close(words, alone.float())
+    torch.testing.assert_close(letters.exp().sum(dim=2), torch.ones(3, 6, dtype=torch.float64))
+    alone = torch.log_softmax(network.outputs[1](network.layers[1](letters.exp(), lengths)), dim=2)
+    torch.testing.assert_close(words, alone)
     for row, length in enumerate(lengths):
         for together, single in zip(
             (letters, words), network(x[row : row + 1, :length], lengths[row : row + 1]), strict=True

@@ -15,6 +15,7 @@ from torch.nn import functional
 from recog.errors import ConfigError
 from recog.models.cells.highway import Highway
 from recog.models.cells.layer import BidirectionalCell, known
+from recog.models.cells.picture import PictureStep, checked
 from recog.models.layers import BidirectionalLSTM, Convolution, LockedDropout, length_mask
 
 
@@ -36,6 +37,11 @@ class NetworkConfig:
     hidden: int = 256
     # Kind of those cells, a name of recog.models.cells.family; "lstm" alone has kernels in the libraries, the rest take longer.
     cell: str = "lstm"
+    # Cells that walk over time and features above the convolutions: "multidimensional" or "convolutional" (2 dimensions,
+    # recog.models.cells.picture), "" for none; slow, since no library has kernels for them.
+    plane: str = ""
+    # Their channels in each direction.
+    plane_hidden: int = 8
     # Whether a layer joins its input by a highway gate, t y + (1 - t) x, instead of by a sum.
     highway: bool = False
     # Frames that each LSTM layer reads and writes as one step; a layer of rate 2 takes half the steps and time.
@@ -54,6 +60,7 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         known(self.cell)
+        checked(self.plane)
         if not len(self.channels) == len(self.strides_time) == len(self.strides_features):
             raise ConfigError(
                 f"network: {len(self.channels)} channels, {len(self.strides_time)} strides_time and "
@@ -68,6 +75,7 @@ class NetworkConfig:
                     self.layers,
                     self.hidden,
                     self.projection,
+                    self.plane_hidden,
                     *self.channels,
                     *self.strides_time,
                     *self.strides_features,
@@ -114,6 +122,7 @@ class Network(nn.Module):
                 Convolution(channels, width, (stride_time, stride_features), config.dropout_convolution)
             )
             channels, height = width, -(-height // stride_features)
+        self.plane = PictureStep(config.plane, channels, height, config.plane_hidden) if config.plane else None
         self.project = nn.Linear(channels * height, config.projection)
         self.project_norm = nn.LayerNorm(config.projection)
         self.recurrent = nn.ModuleList(
@@ -144,6 +153,7 @@ class Network(nn.Module):
         x = x[:, None].contiguous(memory_format=torch.channels_last)
         for convolution in self.convolutions:
             x, lengths = convolution(x, lengths)
+        x = x if self.plane is None else self.plane(x, lengths)
         x = x.permute(0, 2, 1, 3).flatten(2)  # (B, C, T', F') -> (B, T', C F')
         return torch.relu(self.project_norm(self.project(x))), lengths
 
@@ -162,7 +172,8 @@ class Network(nn.Module):
         if layers is None:
             return
         steps = list(self.recurrent) if layers == -1 else list(self.recurrent)[:layers]
-        for module in (*self.convolutions, self.project, self.project_norm, *steps):
+        below = [*self.convolutions, self.project, self.project_norm] + ([self.plane] if self.plane else [])
+        for module in (*below, *steps):
             module.requires_grad_(False)
             module.eval()
 
@@ -193,6 +204,9 @@ class Network(nn.Module):
         rows = network.project.in_features // channels
         stretched = functional.interpolate(old, size=rows, mode="linear", align_corners=False)
         state["project.weight"] = (stretched * old.shape[-1] / rows).flatten(1)
+        for name in ("plane.ahead.peepholes", "plane.back.peepholes"):
+            if name in state:  # (3, H, rows, 1)
+                state[name] = functional.interpolate(state[name][..., 0], size=rows, mode="linear")[..., None]
         network.load_state_dict(state)
         return network.train(self.training)
 

@@ -23,6 +23,11 @@ class Cell(nn.Module):
         super().__init__()
         self.features, self.hidden = features, hidden
 
+    @property
+    def frame(self) -> tuple[int, ...]:
+        """The shape of one step's input: (F,)."""
+        return (self.features,)
+
     def initial(self, batch: int) -> State:
         """The state before the first step, on the device and in the precision of the parameters."""
         raise NotImplementedError

@@ -44,15 +44,20 @@ class ConvLSTM(Cell):
             nn.init.xavier_uniform_(weight)
         keep(self.bias, hidden)
 
+    @property
+    def frame(self) -> tuple[int, ...]:
+        """The shape of one step's input: (C, R, S)."""
+        return (self.features, *self.size)
+
     def initial(self, batch: int) -> State:
         """H and C, zero."""
         return self.zeros(batch, self.hidden, *self.size), self.zeros(batch, self.hidden, *self.size)
 
     def project(self, x: Tensor) -> Tensor:
         """(..., C, R, S) -> (..., 4 H, R, S); refuses another plane."""
-        if tuple(x.shape[-2:]) != self.size or x.shape[-3] != self.features:
+        if not torch.jit.is_tracing() and tuple(x.shape[-3:]) != self.frame:
             raise ConfigError(
-                f"convolutional LSTM: frames of {tuple(x.shape[-3:])}; expected {(self.features, *self.size)} as it was made for"
+                f"convolutional LSTM: frames of {tuple(x.shape[-3:])}; expected {self.frame} as it was made for"
             )
         frames = functional.conv2d(x.reshape(-1, *x.shape[-3:]), self.weight_ih, self.bias, padding=self.margin)
         return frames.view(*x.shape[:-3], *frames.shape[1:])

@@ -1,4 +1,9 @@
-"""A cell as TorchScript: one file that runs sequences of any length without this package."""
+"""A cell as TorchScript: one file that runs sequences of any length without this package.
+
+Every member of the family and the convolutional LSTM go through `script`; `PlaneLSTM` and `MultidimensionalLSTM` go through
+torch.jit.script as they are. Of highways and stacks of CTC export the cells. There is no ONNX: its exporter needs packages
+that this project does not ask for.
+"""
 
 from typing import cast
 
@@ -26,6 +31,7 @@ class Flat(nn.Module):
 
 class Exported(nn.Module):
     """x (B, T, F), lengths (B,) and a state (B, S) -> y (B, T, H), zero past a length, and the state after each row's end.
+    For a cell on a plane F is (C, R, S) and H (H, R, S).
 
     `begin` (1, S) is the state to begin with, for all rows: `begin.expand(B, -1)`.
     """
@@ -34,7 +40,7 @@ class Exported(nn.Module):
         super().__init__()
         state = cell.initial(2)
         self.register_buffer("begin", flatten(state)[:1])
-        example = cell.zeros(2, cell.features)
+        example = cell.zeros(2, *cell.frame)
         # Traced where it is certain: a step has neither loops nor branches that depend on its input.
         self.step = torch.jit.trace(Flat(cell), (example, flatten(state)))  # type: ignore[no-untyped-call]
 
@@ -43,9 +49,9 @@ class Exported(nn.Module):
         found = []
         for step in range(x.shape[1]):
             y, new = self.step(x[:, step], state)
-            alive = (lengths > step).unsqueeze(1)
-            state = torch.where(alive, new, state)
-            found.append(torch.where(alive, y, torch.zeros_like(y)))
+            alive = lengths > step
+            state = torch.where(alive.unsqueeze(1), new, state)
+            found.append(torch.where(alive.reshape([-1] + [1] * (y.dim() - 1)), y, torch.zeros_like(y)))
         return torch.stack(found, dim=1), state
 
 

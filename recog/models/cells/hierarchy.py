@@ -45,6 +45,8 @@ class HierarchicalCTC(nn.Module):
         """x (B, T, F), lengths (B,) -> natural-log probabilities (B, T, S) of each level, lowest first."""
         found: list[Tensor] = []
         for layer, output in zip(self.layers, self.outputs, strict=True):
-            found.append(torch.log_softmax(output(layer(x, lengths)).float(), dim=-1))
+            scores = output(layer(x, lengths))
+            # At least float32: half precision would blur the rare symbols.
+            found.append(torch.log_softmax(scores.to(torch.promote_types(scores.dtype, torch.float32)), dim=-1))
             x = found[-1].exp()
         return tuple(found)
