@@ -65,7 +65,7 @@ def opened(browser: Any, address: str, **options: Any) -> Iterator[Any]:
     expect(tab.get_by_role("heading", name="recog", level=1)).to_be_visible()
     yield tab
     context.close()
-    assert trouble == []
+    assert not trouble, trouble
 
 
 def shown(tab: Any) -> Any:

@@ -11,10 +11,11 @@ import pytest
 import soundfile
 from browsing import expect, launched, opened, shown, upload
 from conftest import SPOKEN_TEXTS, TINY_SPEECH, spell_wave
+from recordings import KINDS, encode
 
 from pipelines.speech import Passage, SpeechPipeline
 from pipelines.transcript import SpokenWord
-from pipelines.web import speech
+from pipelines.web import recordings, speech
 from recog import audio, manifest
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
@@ -157,6 +158,36 @@ def test_several_files_are_read_and_a_bad_one_does_not_stop_the_others(tab: Any,
         assert len(archive.namelist()) == 2 * len(speech.FORMS)
 
 
+def test_what_is_said_in_a_video_is_read(tab: Any, tmp_path: Path) -> None:
+    film = next(kind for kind in KINDS if kind.name == "mkv-with-video")
+    (tmp_path / "film.mkv").write_bytes(encode(spell_wave(SPOKEN_TEXTS[1], film.rate_hz), film))
+    read(tab, tmp_path / "film.mkv")
+    expect(shown(tab)).to_contain_text(re.compile("[abcd]{2}"))
+    # Its sound plays in every browser, whatever the film is packed in.
+    expect(tab.locator("#speech-player audio")).to_have_attribute("src", re.compile("film.flac"))
+    shown(tab).locator(".w").first.click()
+    expect(shown(tab).locator(".w").first).to_have_class(re.compile(r"\bnow\b"))
+
+
+def test_unsure_words_are_shaded_and_a_failure_of_the_program_is_told(
+    tab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = (SpokenWord("sure", 0.0, 0.2, 0.9), SpokenWord("unsure", 0.2, 0.4, 0.2))
+    monkeypatch.setattr(SpeechPipeline, "passages", lambda *_: iter([Passage(words, 0.5)]))
+    read(tab, spelt(tmp_path, 1))
+    expect(shown(tab)).to_have_text("sure unsure")
+    expect(shown(tab).locator(".unsure")).to_have_text("unsure")
+    expect(shown(tab).locator(".unsure")).to_have_attribute("title", re.compile("20 % sure"))
+    expect(shown(tab).locator(".unsure")).to_have_css("border-bottom-style", "dotted")
+    monkeypatch.setattr(SpeechPipeline, "passages", lambda *_: 1 / 0)
+    tab.get_by_role("button", name="Transcribe").click()
+    expect(tab.get_by_test_id("toast-body")).to_contain_text(
+        "The program failed at this; that is its fault, not yours."
+    )
+    expect(tab.get_by_role("button", name="Cancel")).to_be_hidden()
+    expect(tab.get_by_text(re.compile("^Reading spelt.wav"))).to_be_hidden()
+
+
 def test_choices_reach_the_recogniser(tab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(
@@ -183,6 +214,7 @@ def test_choices_reach_the_recogniser(tab: Any, tmp_path: Path, monkeypatch: pyt
     tab.get_by_label("Quickly").check()
     tab.get_by_role("button", name="Transcribe").click()
     expect(tab.get_by_test_id("toast-body")).to_contain_text("words to listen for need a search")
+    expect(tab.get_by_text("Getting ready")).to_be_hidden()
 
 
 def test_long_work_tells_how_far_it_is_grows_and_can_be_cancelled(
@@ -206,6 +238,25 @@ def test_long_work_tells_how_far_it_is_grows_and_can_be_cancelled(
         other.get_by_role("button", name="Cancel").click()
     partial = Path(saved(tab, "Text").path()).read_text(encoding="utf-8").split()
     assert partial == [f"word{number}" for number in range(len(partial))] and 0 < len(partial) < 60
+
+
+def test_a_long_opening_is_cancelled_and_makes_room(tab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def endless(path: Path, _: Any, tell: Any) -> None:
+        while True:
+            tell(1.0, 4.0)
+            time.sleep(0.05)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(recordings, "take", endless)
+        upload(tab, spelt(tmp_path, 0))
+        progress = tab.get_by_text(re.compile(r"^Opening spelt.wav: 25 %, about .* left$"))
+        expect(progress).to_be_visible()
+        tab.get_by_role("button", name="Cancel").click()
+        expect(progress).to_be_hidden()
+        expect(tab.get_by_role("button", name="Cancel")).to_be_hidden()
+        expect(tab.get_by_role("button", name="Click to upload or drop files")).to_be_visible()
+    read(tab, spelt(tmp_path, 1))
+    expect(shown(tab)).to_have_text(SPOKEN_TEXTS[1])
 
 
 def test_speaking_is_read_along_and_becomes_a_recording(tab: Any) -> None:

@@ -116,27 +116,28 @@ class HandwritingTab:
         waited: dict[str, Any] = {"show_progress_on": [self.progress], "api_visibility": "private"}
         seen = [self.kept, self.chosen, self.progress, self.sheet, self.summary, self.copy, *self.downloads.buttons]
         # What was uploaded moves into the page's place; files that were refused make room for the next ones too.
-        taken = self.files.upload(self.take, self.files, seen, **waited)
-        taken.then(lambda: None, None, self.files, **quiet)
-        taken.failure(self.empty, None, seen, **quiet)
+        begin: dict[str, Any] = {"fn": lambda: gr.Button(visible=True), "outputs": self.stop, "queue": False, **quiet}
+        taken = self.files.upload(**begin).then(self.take, self.files, seen, **waited)
+        taken.success(lambda: [None, gr.Button(visible=False)], None, [self.files, self.stop], **quiet)
+        none = [self.files, self.stop, *seen]
+        taken.failure(lambda: [None, gr.Button(visible=False), *self.empty()], None, none, queue=False, **quiet)
         self.camera.input(lambda path: list(self.take([path] if path else []))[-1], self.camera, seen, **quiet)
-        begun = [self.go.click(lambda: gr.Button(visible=True), None, self.stop, queue=False, **quiet)]
+        begun = [self.go.click(**begin)]
         coming = [self.pad.submit(self.drawn, None, seen, **quiet)]
         coming += [
             button.click(lambda path=path: self.take_example(path), None, seen, **quiet)
             for button, path in self.examples
         ]
-        begun += [one.success(lambda: gr.Button(visible=True), None, self.stop, queue=False, **quiet) for one in coming]
+        begun += [one.success(**begin) for one in coming]
         runs = [one.then(self.transcribe, [self.kept, self.fast], seen, **waited) for one in begun]
         place = [self.kept, self.chosen]
         done = []
         for one in runs:
-            # What stands in `then` is not done after a failure; after a cancel both are.
-            done.append(one.failure(self.ended, place, [self.stop, *seen], **quiet))
+            # What stands in `then` is not done after a failure; gradio takes a cancel for one.
+            done.append(one.failure(self.ended, place, [self.stop, *seen], queue=False, **quiet))
             done.append(one.success(lambda: gr.Button(visible=False), None, self.stop, **quiet))
-        cancels = [taken, *runs]
+        self.stop.click(self.stopped, None, None, cancels=[taken, *runs], queue=False, **quiet)
         done += [
-            self.stop.click(self.stopped, place, [self.stop, *seen], cancels=cancels, queue=False, **quiet),
             self.chosen.input(self.choose, place, seen, **quiet),
             self.sheet.submit(self.correct, place, seen, **quiet),
         ]
@@ -281,10 +282,9 @@ class HandwritingTab:
         """The reading was refused, has failed or was stopped: the pages that were read until then stay."""
         return [gr.Button(visible=False), *(self.choose(kept, chosen) if kept else self.empty())]
 
-    def stopped(self, kept: Sequence[Sheet], chosen: int | None, request: gr.Request | None = None) -> list[Any]:
-        """The user has waited enough."""
+    def stopped(self, request: gr.Request | None = None) -> None:
+        """The user has waited enough; `ended` shows what there is."""
         self.sessions.stop(session(request))
-        return self.ended(kept, chosen)
 
     def correct(self, kept: Sequence[Sheet], chosen: int | None, event: gr.EventData) -> list[Any]:
         """The lines as the user corrected them -> words in their places, and files of them."""

@@ -112,36 +112,33 @@ class SpeechTab:
     def _connect(self, page: gr.Blocks, notice: gr.Markdown) -> None:
         """What leads to what."""
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-        seen = [self.kept, self.chosen, self.player, self.progress, *self._results]
+        place = [self.kept, self.chosen]
+        seen = [*place, self.player, self.progress, *self._results]
         waited: dict[str, Any] = {"show_progress_on": [self.progress], "api_visibility": "private"}
+        begin: dict[str, Any] = {"fn": lambda: gr.Button(visible=True), "outputs": self.stop, "queue": False, **quiet}
+        hide: dict[str, Any] = {"fn": lambda: gr.Button(visible=False), "outputs": self.stop, **quiet}
         # What was uploaded moves into the player; files that were refused make room for the next ones too.
-        taken = self.files.upload(self.take, self.files, seen, **waited)
-        taken.then(lambda: None, None, self.files, **quiet)
-        taken.failure(self.empty, None, seen, **quiet)
+        taken = self.files.upload(**begin).then(self.take, self.files, seen, **waited)
+        taken.success(lambda: [None, gr.Button(visible=False)], None, [self.files, self.stop], **quiet)
+        none = [self.files, self.stop, *seen]
+        taken.failure(lambda: [None, gr.Button(visible=False), *self.empty()], None, none, queue=False, **quiet)
         choices = [self.reading, self.beam, self.hotwords, self.by_channel]
         run: dict[str, Any] = {"fn": self.transcribe, "inputs": [self.kept, *choices], "outputs": seen, **waited}
-        begun = [self.go.click(lambda: gr.Button(visible=True), None, self.stop, queue=False, **quiet)]
-        shown = self.example.click(self.take_example, None, seen, **quiet)
-        begun.append(shown.then(lambda: gr.Button(visible=True), None, self.stop, queue=False, **quiet))
-        said = self.sound.submit(self.said, None, seen, **quiet)
-        begun.append(said.success(lambda: gr.Button(visible=True), None, self.stop, queue=False, **quiet))
+        begun = [self.go.click(**begin)]
+        begun.append(self.example.click(self.take_example, None, seen, **quiet).then(**begin))
+        begun.append(self.sound.submit(self.said, None, seen, **quiet).success(**begin))
         runs = [one.then(**run) for one in begun]
-        for one in runs:
-            # What stands in `then` is not done after a failure; after a cancel both are.
-            one.failure(self.ended, [self.kept, self.chosen], [self.stop, *seen], **quiet)
-            one.success(lambda: gr.Button(visible=False), None, self.stop, **quiet)
-        self.stop.click(
-            self.stopped, [self.kept, self.chosen], [self.stop, *seen], cancels=[taken, *runs], queue=False, **quiet
+        cut = self.learn.click(**begin).then(
+            self.teach, self.kept, [self.progress, self.lessons, self.summary], **waited
         )
-        self.chosen.input(self.choose, [self.kept, self.chosen], seen, **quiet)
-        self.text.submit(self.correct, [self.kept, self.chosen], seen, **quiet)
-        self.learn.click(
-            self.teach,
-            self.kept,
-            [self.lessons, self.summary],
-            show_progress_on=[self.progress],
-            api_visibility="private",
-        )
+        for one in (*runs, cut):
+            # What stands in `then` is not done after a failure; gradio takes a cancel for one.
+            one.failure(self.ended, place, [self.stop, *seen], queue=False, **quiet)
+            one.success(**hide)
+        cancels = [taken, *runs, cut]
+        self.stop.click(self.stopped, None, None, cancels=cancels, queue=False, **quiet)
+        self.chosen.input(self.choose, place, seen, **quiet)
+        self.text.submit(self.correct, place, seen, **quiet)
         page.load(self.notice, None, notice, **quiet)
 
     def notice(self) -> Any:
@@ -316,10 +313,9 @@ class SpeechTab:
             transcript = pipeline.join(passages, damage)
         return replace(one, transcript=transcript, summary=summarise(transcript, work.seconds - began))
 
-    def stopped(self, kept: Sequence[Recording], chosen: int | None, request: gr.Request | None = None) -> list[Any]:
-        """The user has waited enough."""
+    def stopped(self, request: gr.Request | None = None) -> None:
+        """The user has waited enough; `ended` shows what there is."""
         self.sessions.stop(session(request))
-        return self.ended(kept, chosen)
 
     def ended(self, kept: Sequence[Recording], chosen: int | None) -> list[Any]:
         """The reading was refused, has failed or was stopped: what was read until then is shown."""
@@ -334,7 +330,7 @@ class SpeechTab:
             raise refusal("This recording has been deleted; choose it again")
         return self.show(corrected(kept, chosen, event.texts), chosen)
 
-    def teach(self, kept: Sequence[Recording]) -> list[Any]:
+    def teach(self, kept: Sequence[Recording], request: gr.Request | None = None) -> Iterator[list[Any]]:
         """The texts as they stand -> a ZIP file of samples to train on."""
         lessons = []
         for one in kept:
@@ -347,15 +343,23 @@ class SpeechTab:
             if not channels:
                 lessons.append(SpokenLesson(one.path.stem, one.path, one.transcript.words))
         target = Path(tempfile.mkdtemp(dir=cache())) / "corrections.zip"
-        try:
-            rows = write_spoken(lessons, target)
-        except RecogError as error:
-            raise refusal(str(error)) from error
+
+        def write(work: Work[int]) -> int:
+            work.tell(about="Cutting the recordings into samples")
+            try:
+                return write_spoken(lessons, target)
+            except RecogError as error:
+                raise refusal(str(error)) from error
+
+        work = self.sessions.begin(session(request), Work(write))
+        for step, seconds in work.run():
+            yield [bar(step, seconds), gr.skip(), gr.skip()]
+        rows = work.result
         told_ = (
             f"{rows} sample{'s' * (rows != 1)} with what the text says now, taken to be right. Save them, and choose them "
             "in the Train tab."
         )
-        return [gr.DownloadButton(value=str(target), visible=True), told_]
+        yield ["", gr.DownloadButton(value=str(target), visible=True), told_]
 
 
 def _opening(work: Work[Any], name: str, done: float, total: float | None) -> None:

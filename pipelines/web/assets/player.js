@@ -48,11 +48,14 @@ function follow() {
   frame = player.paused ? 0 : requestAnimationFrame(follow);
 }
 
+// Playing that is broken off, by a pause or another recording, is no failure.
+const start = (player) => player.play().catch(() => {});
+
 function play(word) {
   const player = audio();
   if (!player) return;
   player.currentTime = Number(word.dataset.s);
-  player.play();
+  start(player);
 }
 
 function focus(word) {
@@ -117,7 +120,7 @@ element.addEventListener("keydown", (event) => {
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
   if (step && places[at + step]) { event.preventDefault(); focus(places[at + step][2]); }
   if (event.key === "Enter") { event.preventDefault(); play(word); }
-  if (event.key === " ") { event.preventDefault(); if (audio()?.paused) audio().play(); else audio()?.pause(); }
+  if (event.key === " ") { event.preventDefault(); if (audio()?.paused) start(audio()); else audio()?.pause(); }
 });
 for (const name of ["play", "seeked", "pause", "loadedmetadata"]) {
   document.addEventListener(name, (event) => { if (mine(event) && !frame) follow(); }, true);
