@@ -25,8 +25,8 @@ from recog.tasks.network import Shape
 
 # Symbols of a stream after which it counts: taught within one, a network knows no empty state.
 SETTLE = 100
-COLOURS = (*report.COLOURS, "#7a4a00")
-TRUNCATED = "LSTM 1997, 6 blocks of 2, gates see gates, truncated gradient, Adam"
+COLOURS = (*report.COLOURS, "#7a4a00", "#00838f")
+TRUNCATED = "LSTM 1997, 12 cells in blocks of 2, truncated gradient, Adam"
 FALLING = Recipe("classes", rate=0.015, most=12_000, check=200, falling=True)
 
 
@@ -63,7 +63,7 @@ CONTESTANTS = (
         {"spread": 0.2, "output_bias": -1.0},
     ),
     Contestant(
-        "LSTM 1997, the same, and gates see gates",
+        "LSTM 1997, 3 blocks of 2, gates see gates, truncated gradient, SGD",
         "1997, gates, SGD",
         "97 to 100 %, 8,440 to 39,740 (1997)",
         Shape(7, 6, 7, block=2, forget=0, half=1, truncated=1, gated=1),
@@ -73,6 +73,14 @@ CONTESTANTS = (
     Contestant(
         TRUNCATED,
         "1997, truncated",
+        "-",
+        Shape(7, 12, 7, block=2, forget=0, half=1, truncated=1),
+        FALLING,
+        {},
+    ),
+    Contestant(
+        "LSTM 1997, 12 cells, gates see gates, truncated gradient, Adam",
+        "1997, all",
         "-",
         Shape(7, 12, 7, block=2, forget=0, half=1, truncated=1, gated=1),
         FALLING,

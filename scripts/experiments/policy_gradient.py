@@ -26,6 +26,8 @@ from recog.tasks.sequences import Sequences as Batch
 
 # Walks between two changes of the weights, rate of these (Adam), discount a step, LSTM cells.
 WALKS, RATE, DISCOUNT, CELLS = 40, 0.02, 0.98, 8
+# From this length on a memory that fades less at first (bias of its forget gate), smaller changes and more walks.
+LONG = 40
 
 
 @dataclass(frozen=True)
@@ -81,14 +83,15 @@ def apart(lessons: Batch) -> Batch:
 
 def train(length: int, remembers: bool, seed: int, most: int) -> tuple[int | None, float]:
     """Walks until the maze is solved, None where it is not; and the share of goals reached in the end."""
-    learner = Learner(Shape(maze.SIGNALS, CELLS, maze.ACTIONS), seed, forget_bias=4.0)
+    rate, keep = (RATE / 2, 6.0) if length >= LONG else (RATE, 4.0)
+    learner = Learner(Shape(maze.SIGNALS, CELLS, maze.ACTIONS), seed, forget_bias=keep)
     limit = 20 * length + 20
     share = 0.0
     for walked in range(0, most, WALKS):
         walks = walk(learner, length, WALKS, limit, remembers, greedy=False)
         lessons = walks.lessons if remembers else apart(walks.lessons)
         count = len(lessons.lengths)
-        learner.train(lessons, Recipe("classes", RATE, most=count, check=count, batch=count), RATE)
+        learner.train(lessons, Recipe("classes", rate, most=count, check=count, batch=count), rate)
         if walked // WALKS % 10 == 9:
             share = float(walk(learner, length, 100, limit, remembers, greedy=True).reached.mean())
             if share == 1:
@@ -103,7 +106,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows, lines, share = report.Rows(), [], {}
     for length in (5,) if arguments.quick else (5, 10, 20, 40):
         for remembers in (True, False) if length == 5 or length == 10 else (True,):
-            most = 6000 if arguments.quick or not remembers else 12_000
+            most = 6000 if arguments.quick or not remembers else 40_000 if length >= LONG else 12_000
             name = f"corridor of {length}, {'LSTM' if remembers else 'no memory'}"
             found = journal.figures(
                 f"{name}, {most} at most", seeds, lambda seed, of=(length, remembers, most): train(*of[:2], seed, of[2])
