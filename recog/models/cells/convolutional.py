@@ -55,7 +55,7 @@ class ConvLSTM(Cell):
 
     def project(self, x: Tensor) -> Tensor:
         """(..., C, R, S) -> (..., 4 H, R, S); refuses another plane."""
-        if not torch.jit.is_tracing() and tuple(x.shape[-3:]) != self.frame:
+        if not torch.jit.is_tracing() and tuple(x.shape[-3:]) != self.frame:  # type: ignore[attr-defined,no-untyped-call]
             raise ConfigError(
                 f"convolutional LSTM: frames of {tuple(x.shape[-3:])}; expected {self.frame} as it was made for"
             )

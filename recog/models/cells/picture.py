@@ -43,7 +43,7 @@ class PictureStep(nn.Module):
                 found = torch.cat(both, dim=2)[..., 0].permute(0, 1, 3, 2)
             # Past a length the spread's bias alone would stand.
             alive = (torch.arange(x.shape[2], device=x.device) < lengths[:, None])[:, None, :, None]
-            said = self.spread(found).permute(0, 3, 1, 2) * alive
+            said: Tensor = self.spread(found).permute(0, 3, 1, 2) * alive
         return x + said.to(x.dtype)
 
 
