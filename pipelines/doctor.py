@@ -51,6 +51,7 @@ PARTS = (
     Part("av", "av>=14", "reading recordings", needed=True),
     Part("PIL", "pillow>=11", "reading pictures", needed=True),
     Part("jiwer", "jiwer>=4.0", "counting errors", needed=True),
+    Part("rapidfuzz", "rapidfuzz>=3.0", "where texts differ", needed=True),
     Part("safetensors", "safetensors>=0.5", "reading bundles", needed=True),
     Part("tqdm", "tqdm>=4.66", "progress bars", needed=True),
     Part("scipy", "scipy>=1.13", "page layout", needed=True),

@@ -16,7 +16,7 @@ FOLDER = ROOT / ".venv"
 EXTRAS = {"app": ("app",), "test": ("app", "dev")}
 # A module of each, to see whether it is installed.
 MODULES = {
-    "": ("torch", "av", "librosa", "soundfile", "PIL", "pypdfium2", "jiwer", "safetensors", "tqdm"),
+    "": ("torch", "av", "librosa", "soundfile", "PIL", "pypdfium2", "jiwer", "rapidfuzz", "safetensors", "tqdm"),
     "app": ("gradio",),
     "dev": ("pytest", "ruff", "mypy", "hypothesis", "xdist", "playwright", "openai"),
 }
