@@ -3,14 +3,13 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.nn import functional
 from tqdm import tqdm
 
 from recog import rescorer
@@ -18,8 +17,11 @@ from recog.alphabet import Alphabet
 from recog.errors import ConfigError
 from recog.lm.corpus import Corpus
 from recog.models.recurrent_lm import RecurrentLM, RecurrentLMConfig
-from recog.rescorer import Rescorer, padded
+from recog.rescorer import UNKNOWN_WORD, Rescorer, padded
 from recog.training.stop import StopRequest
+
+# Lines in numbers of units, the first unit 1.
+Lines = list[NDArray[np.int32]]
 
 # Of so many lines one is kept apart to measure on, but no more than so many.
 HELD_OUT, MOST_HELD_OUT = 200, 2000
@@ -32,9 +34,9 @@ class RescoringConfig:
     minutes: float = 30.0
     # If above 0: ends after so many updates instead, the same on every machine.
     updates: int = 0
-    # Characters in a batch, padding included.
+    # Units (characters or words) in a batch, padding included.
     batch: int = 8000
-    # Longer lines are cut.
+    # Longer lines are cut after so many characters.
     longest: int = 400
     peak_rate: float = 3e-3
     # How often what is learnt so far is written.
@@ -53,17 +55,15 @@ class Measured:
     lines: int
     characters: int
     updates: int
-    # Characters read, padding not among them: above `characters` in all passes after the first.
-    seen: int
+    # How often all of the text was read.
+    passes: float
     # On lines held out, their ends foretold too.
     bits_a_character: float
     held_out: int
 
     def table(self) -> Iterator[str]:
         """Lines of text."""
-        yield (
-            f"{self.lines} lines, {self.characters} characters; {self.updates} updates, {self.seen / max(1, self.characters):.2f} passes"
-        )
+        yield f"{self.lines} lines, {self.characters} characters; {self.updates} updates, {self.passes:.2f} passes"
         yield f"{self.bits_a_character:.3f} bits a character on {self.held_out} lines held out"
 
 
@@ -76,47 +76,78 @@ def train(
     shape: RecurrentLMConfig,
     line_characters: int = 0,
     start: Path | None = None,
+    words: int = 0,
 ) -> Measured:
     """Trains on files of text (as `recog.lm.corpus` reads them) for `minutes`, or from `start` on, and writes the rescorer.
 
-    Symbols outside the alphabet are read over. What is learnt is written every few minutes, and when the training is
-    told to end (SIGTERM, Ctrl-C), so that nothing is lost.
+    Its units are the alphabet's symbols; or, if `words` is above 0, so many words, the most frequent of the text, or
+    those of `start`. Symbols outside the alphabet are read over. `shape` is what a new one looks like; its number of
+    symbols is set here. What is learnt is written every few minutes, and when the training is told to end (SIGTERM,
+    Ctrl-C), so that nothing is lost.
     """
     torch.manual_seed(config.seed)
-    own, apart = _lines(paths, text_rule, line_characters, alphabet, config.longest)
-    judge = rescorer.load(start) if start else Rescorer(RecurrentLM(shape), alphabet.symbols)
-    if judge.symbols != alphabet.symbols:
+    texts = _texts(paths, text_rule, line_characters, alphabet, config.longest)
+    judge = rescorer.load(start) if start else None
+    if judge is not None and (judge.of_words != (words > 0) or not (words or judge.symbols == alphabet.symbols)):
         raise ConfigError(f"{start} knows other symbols than the alphabet; start from one of the same alphabet")
+    if words:
+        units, lines, characters = _in_words(texts, words, judge.symbols if judge else None)
+    else:
+        units, lines, characters = alphabet.symbols, *_in_symbols(texts, alphabet)
+    if len(lines) < HELD_OUT:
+        raise ConfigError(f"{len(lines)} lines of text came; expected {HELD_OUT} or more: give more text")
+    tiers = tuple(tier for tier in shape.tiers if tier <= len(units))
+    judge = judge or Rescorer(RecurrentLM(replace(shape, symbols=len(units), tiers=tiers)), units)
+    every = max(HELD_OUT, -(-len(lines) // MOST_HELD_OUT))
+    own, apart = [line for place, line in enumerate(lines) if place % every], lines[::every]
     with StopRequest() as stop:
-        updates, seen = _learn(judge, own, out, config, stop)
+        updates, passes = _learn(judge, own, out, config, stop)
     rescorer.save(judge, out)
-    return Measured(
-        len(own), sum(map(len, own)), updates, seen, bits(rescorer.load(out), apart, alphabet.symbols), len(apart)
-    )
+    return Measured(len(own), characters, updates, passes, bits(rescorer.load(out), apart), len(apart))
 
 
-def _lines(
+def _texts(
     paths: Sequence[Path], text_rule: str, line_characters: int, alphabet: Alphabet, longest: int
-) -> tuple[list[NDArray[np.uint8]], list[NDArray[np.uint8]]]:
-    """All lines in numbers of the alphabet, and those held out of them."""
-    if len(alphabet.symbols) > 255:
-        raise ConfigError(f"an alphabet of {len(alphabet.symbols)} symbols; a rescorer knows 255 at most")
-    numbers = {symbol: number for number, symbol in enumerate(alphabet.symbols, 1)}
-    found = []
+) -> Iterator[str]:
+    """All lines, nothing but symbols of the alphabet in them."""
+    known = set(alphabet.symbols)
     for line in Corpus(paths, text_rule, line_characters):
-        known = [numbers[symbol] for symbol in line[:longest] if symbol in numbers]
-        if known:
-            found.append(np.array(known, np.uint8))
-    if len(found) < HELD_OUT:
-        raise ConfigError(f"{len(found)} lines of text came; expected {HELD_OUT} or more: give more text")
-    every = max(HELD_OUT, -(-len(found) // MOST_HELD_OUT))
-    return [line for place, line in enumerate(found) if place % every], found[::every]
+        text = line[:longest]
+        kept = text if known.issuperset(text) else "".join(symbol for symbol in text if symbol in known)
+        if kept:
+            yield kept
 
 
-def _learn(
-    judge: Rescorer, lines: Sequence[NDArray[np.uint8]], out: Path, config: RescoringConfig, stop: StopRequest
-) -> tuple[int, int]:
-    """Updates made, and characters read."""
+def _in_symbols(texts: Iterator[str], alphabet: Alphabet) -> tuple[Lines, int]:
+    """Lines in numbers of the alphabet, and their characters."""
+    numbers = {symbol: number for number, symbol in enumerate(alphabet.symbols, 1)}
+    lines = [np.array([numbers[symbol] for symbol in text], np.int32) for text in texts]
+    return lines, sum(map(len, lines))
+
+
+def _in_words(texts: Iterator[str], most: int, known: Sequence[str] | None) -> tuple[tuple[str, ...], Lines, int]:
+    """The most frequent words, or those already `known`; lines in their numbers; and the lines' characters.
+
+    Words are sorted by frequency, as tiers want them; the first stands for all that are left out.
+    """
+    seen: dict[str, int] = {}
+    lines, characters = [], 0
+    for text in texts:
+        lines.append(np.array([seen.setdefault(word, len(seen)) for word in text.split()], np.int32))
+        characters += len(text)
+    names = list(seen)
+    if known is None:
+        counts = np.bincount(np.concatenate(lines), minlength=len(names)) if lines else np.zeros(0, np.int64)
+        frequent = np.argsort(-counts, kind="stable")[: most - 1]
+        known = (UNKNOWN_WORD, *(names[place] for place in frequent.tolist()))
+    numbers = {word: number for number, word in enumerate(known, 1)}
+    unknown = numbers[UNKNOWN_WORD]
+    renumbered = np.array([numbers.get(word, unknown) for word in names], np.int32)
+    return tuple(known), [renumbered[line] for line in lines if len(line)], characters
+
+
+def _learn(judge: Rescorer, lines: Lines, out: Path, config: RescoringConfig, stop: StopRequest) -> tuple[int, float]:
+    """Updates made, and how often all was read."""
     model = judge.model.train()
     optimiser = torch.optim.AdamW(model.parameters(), config.peak_rate, betas=(0.9, 0.98))
     random = np.random.default_rng(config.seed)
@@ -141,7 +172,7 @@ def _learn(
                 rescorer.save(judge, out)
                 saved = minutes
     model.eval()
-    return updates, seen
+    return updates, seen / max(1, sum(map(len, lines)))
 
 
 def _batches(lengths: Sequence[int], characters: int, random: np.random.Generator) -> Iterator[list[int]]:
@@ -161,17 +192,16 @@ def _batches(lengths: Sequence[int], characters: int, random: np.random.Generato
             yield batches[number]
 
 
-def loss_of(model: RecurrentLM, batch: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
-    """Cross entropy in nats a character, the ends of the lines among them."""
+def loss_of(model: RecurrentLM, batch: Lines) -> torch.Tensor:
+    """Cross entropy in nats a unit, the ends of the lines among them."""
     read, wanted, counted = padded([line.tolist() for line in batch])
     with torch.autocast("cpu", torch.bfloat16):
-        log_probs = model(read)
-    losses = functional.nll_loss(log_probs.flatten(0, 1), wanted.flatten(), reduction="none")
-    return (losses * counted.flatten()).sum() / counted.sum()
+        log_probs: torch.Tensor = model(read, wanted)
+    return -(log_probs * counted).sum() / counted.sum()
 
 
-def bits(judge: Rescorer, lines: Sequence[NDArray[np.uint8]], symbols: Sequence[str]) -> float:
+def bits(judge: Rescorer, lines: Lines) -> float:
     """Bits a character, the ends foretold too."""
-    texts = ["".join(symbols[number - 1] for number in line.tolist()) for line in lines]
+    texts = [(" " if judge.of_words else "").join(judge.symbols[number - 1] for number in line) for line in lines]
     found = sum(sum(judge.log_probabilities(texts[first : first + 64])) for first in range(0, len(texts), 64))
     return -found / math.log(2) / sum(len(text) + 1 for text in texts)

@@ -1,8 +1,8 @@
 """A recurrent language model (recog.models.recurrent_lm) that judges whole texts after the beam search.
 
-An n-gram sees a few symbols back; an LSTM the whole line. It is too slow to be asked at every step of a beam, but not to
-score the few texts that the beam proposes. One file, rescorer.safetensors, in a bundle; its settings and its symbols
-are in the file's header.
+An n-gram sees a few units back; an LSTM the whole line. It is too slow to be asked at every step of a beam, but not to
+score the few texts that the beam proposes. Its units are characters or words. One file, rescorer.safetensors, in a
+bundle; its settings and its units are in the file's header.
 """
 
 import json
@@ -20,8 +20,10 @@ from recog.errors import CheckpointError, RecogError
 from recog.models.recurrent_lm import EDGE, RecurrentLM, RecurrentLMConfig
 
 FILE = "rescorer.safetensors"
-# A symbol that the model does not know, in nats.
-UNKNOWN = -12.0
+# A word that the model does not know is read as this unit.
+UNKNOWN_WORD = "<unk>"
+# A character that the model does not know, and each letter of such a word, in nats.
+UNKNOWN, LETTER = -12.0, -2.0
 
 
 class Rescorer:
@@ -31,23 +33,29 @@ class Rescorer:
         self.model, self.symbols = model.eval(), tuple(symbols)
         self._numbers = {symbol: number for number, symbol in enumerate(self.symbols, 1)}
 
-    def numbers(self, text: str) -> list[int | None]:
-        """The numbers of a text's symbols; None for those the model does not know."""
-        return [self._numbers.get(symbol) for symbol in text]
+    @property
+    def of_words(self) -> bool:
+        """Whether its units are words, among them one for all that it does not know; else they are characters."""
+        return UNKNOWN_WORD in self._numbers
+
+    def units(self, text: str) -> tuple[list[int], float]:
+        """The numbers of a text's units, and what the units cost that the model does not know, in nats."""
+        if self.of_words:
+            words = text.split()
+            letters = sum(len(word) for word in words if word not in self._numbers)
+            return [self._numbers.get(word, self._numbers[UNKNOWN_WORD]) for word in words], LETTER * letters
+        known = [self._numbers[symbol] for symbol in text if symbol in self._numbers]
+        return known, UNKNOWN * (len(text) - len(known))
 
     @torch.inference_mode()
     def log_probabilities(self, texts: Sequence[str]) -> list[float]:
-        """Natural log of P(text), its end included. Unknown symbols are read over and cost a fixed price each."""
-        known = [[number for number in self.numbers(text) if number is not None] for text in texts]
+        """Natural log of P(text), its end included. Unknown characters are read over and cost a fixed price each."""
         if not texts:
             return []
-        read, wanted, counted = padded(known)
-        log_probs = self.model(read).gather(2, wanted[:, :, None])[:, :, 0]
-        sums = (log_probs.double() * counted).sum(dim=1).tolist()
-        return [
-            found + UNKNOWN * (len(text) - len(numbers))
-            for found, text, numbers in zip(sums, texts, known, strict=True)
-        ]
+        known = [self.units(text) for text in texts]
+        read, wanted, counted = padded([units for units, _ in known])
+        sums = (self.model(read, wanted).double() * counted).sum(dim=1).tolist()
+        return [found + price for found, (_, price) in zip(sums, known, strict=True)]
 
 
 def padded(texts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -61,8 +69,8 @@ def padded(texts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor, 
 
 
 def fits(rescorer: Rescorer, alphabet: Alphabet) -> bool:
-    """Whether it knows every symbol that a network writes."""
-    return set(alphabet.symbols) <= set(rescorer.symbols)
+    """Whether it can judge all that a network writes."""
+    return rescorer.of_words or set(alphabet.symbols) <= set(rescorer.symbols)
 
 
 def save(rescorer: Rescorer, path: Path) -> None:

@@ -1,10 +1,10 @@
 """Trains a recurrent language model that judges what a beam search proposes; put it into a bundle with `recog tune --rescorer`.
 
 python scripts/train_rescorer.py TEXT... --bundle NAME_OR_PATH --out rescorer.safetensors [--minutes 30]
-    [--line-characters 45] [--hidden 512] [--layers 1] [--from rescorer.safetensors] [--json FILE]
+    [--words 65000] [--line-characters 45] [--hidden 512] [--layers 1] [--from rescorer.safetensors] [--json FILE]
 
 The texts are of any kind, one paragraph a line, packed (.gz, .xz) or not, or manifests. The bundle gives the symbols and the
-text rule. One line of 200 is held out and measured in bits a character. What is learnt is written every five minutes, and
+text rule. It foretells characters, which suits handwriting and its broken words, or with --words so many words. One line of 200 is held out and measured in bits a character. What is learnt is written every five minutes, and
 when the run is stopped; `--from` goes on from there.
 """
 
@@ -12,7 +12,7 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -22,6 +22,9 @@ from pipelines.rescoring import RescoringConfig
 from recog import checkpoint
 from recog.errors import RecogError
 from recog.models.recurrent_lm import RecurrentLMConfig
+
+# Words get rows of this width, those after the first tier a quarter, those after the second a sixteenth of it.
+WORD_WIDTH, WORD_TIERS = 192, (4000, 20000)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,6 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--line-characters", type=int, default=0, help="break lines at this length, as on a page; 0: leave them"
     )
+    parser.add_argument("--words", type=int, default=0, help="foretell so many words, the most frequent; 0: characters")
+    parser.add_argument("--batch", type=int, default=8000, help="characters or words in a batch (default 8000)")
     parser.add_argument("--hidden", type=int, default=512, help="LSTM cells of a layer (default 512)")
     parser.add_argument("--layers", type=int, default=1, help="LSTM layers (default 1)")
     parser.add_argument("--rate", type=float, default=3e-3, help="highest learning rate (default 0.003)")
@@ -47,9 +52,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         bundle = checkpoint.load(arguments.bundle)
         config = RescoringConfig(
-            minutes=arguments.minutes, updates=arguments.updates, peak_rate=arguments.rate, seed=arguments.seed
+            minutes=arguments.minutes,
+            updates=arguments.updates,
+            batch=arguments.batch,
+            peak_rate=arguments.rate,
+            seed=arguments.seed,
         )
-        shape = RecurrentLMConfig(len(bundle.alphabet.symbols), hidden=arguments.hidden, layers=arguments.layers)
+        symbols = arguments.words or len(bundle.alphabet.symbols)
+        shape = RecurrentLMConfig(symbols, hidden=arguments.hidden, layers=arguments.layers)
+        if arguments.words:
+            shape = replace(shape, width=WORD_WIDTH, tiers=tuple(tier for tier in WORD_TIERS if tier <= symbols))
         measured = rescoring.train(
             arguments.texts,
             arguments.out,
@@ -59,6 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             shape,
             arguments.line_characters,
             arguments.start,
+            arguments.words,
         )
     except RecogError as error:
         print(f"train_rescorer: {error}", file=sys.stderr)

@@ -23,27 +23,35 @@ from recog.ctc.options import DecoderOptions
 from recog.ctc.rescoring import asked, language_scores
 from recog.errors import CheckpointError, ConfigError
 from recog.language import Language
-from recog.models.recurrent_lm import EDGE, RecurrentLM, RecurrentLMConfig
+from recog.models.recurrent_lm import EDGE, RecurrentLM, RecurrentLMConfig, Tiers
 from recog.recognizer import DecodingOptions, Recognizer
-from recog.rescorer import UNKNOWN, Rescorer
+from recog.rescorer import LETTER, UNKNOWN, UNKNOWN_WORD, Rescorer
 
 
-def judge(symbols: str = "ab", seed: int = 1, hidden: int = 6) -> Rescorer:
+def judge(symbols: Sequence[str] = "ab", seed: int = 1, hidden: int = 6, tiers: tuple[int, ...] = ()) -> Rescorer:
     torch.manual_seed(seed)
-    model = RecurrentLM(RecurrentLMConfig(len(symbols), width=3, hidden=hidden))
+    model = RecurrentLM(RecurrentLMConfig(len(symbols), width=16, hidden=hidden, tiers=tiers))
     with torch.no_grad():
         for weight in model.parameters():
             weight.mul_(4)  # far from indifferent
     return Rescorer(model, symbols)
 
 
-def step_by_step(found: Rescorer, text: str) -> float:
-    """log P(text) from one call for each beginning."""
+def next_log_probs(found: Rescorer, read: Sequence[int]) -> list[float]:
+    """How likely each unit is to follow those read, from one call for each."""
+    said = []
+    for unit in range(len(found.symbols) + 1):
+        wanted = torch.tensor([[EDGE] * (len(read) - 1) + [unit]])
+        said.append(float(found.model(torch.tensor([read]), wanted)[0, -1].detach()))
+    return said
+
+
+def step_by_step(found: Rescorer, units: Sequence[str]) -> float:
+    """log P(text) from calls for each beginning."""
     read, total = [EDGE], 0.0
-    for symbol in [*text, None]:
-        log_probs = found.model(torch.tensor([read]))[0, -1].detach()
-        number = EDGE if symbol is None else found.symbols.index(symbol) + 1
-        total += float(log_probs[number])
+    for unit in [*units, None]:
+        number = EDGE if unit is None else found.symbols.index(unit) + 1
+        total += next_log_probs(found, read)[number]
         read.append(number)
     return total
 
@@ -67,10 +75,42 @@ def test_all_texts_together_have_probability_one() -> None:
     # What goes on after four symbols: beginnings of five.
     going_on = 0.0
     for text in itertools.product((1, 2), repeat=5):
-        read = torch.tensor([[EDGE, *text]])
-        log_probs = found.model(read)[0].detach()
-        going_on += math.exp(sum(float(log_probs[place, number]) for place, number in enumerate(text)))
+        log_probs = found.model(torch.tensor([[EDGE, *text[:-1]]]), torch.tensor([text]))
+        going_on += math.exp(float(log_probs.sum().detach()))
     assert ended + going_on == pytest.approx(1.0, abs=1e-4)
+
+
+def test_words_are_foretold_in_tiers() -> None:
+    words = [UNKNOWN_WORD, "the", "a", "cat", "sat", "mat", "on", "whale"]
+    found = judge(words, tiers=(3, 6))
+    assert found.of_words and [table.shape[1] for table in found.model.units.tables] == [16, 4, 1]
+    for read in ([EDGE], [EDGE, 2, 4, 8], [EDGE, 7, 1]):
+        assert sum(map(math.exp, next_log_probs(found, read))) == pytest.approx(1.0, abs=1e-5)
+    texts = ["", "the cat sat on a mat", "whale"]
+    together = found.log_probabilities(texts)
+    assert together == pytest.approx([step_by_step(found, text.split()) for text in texts], abs=1e-4)
+    # "dog": three letters beside the unit of all unknown words.
+    (strange,) = found.log_probabilities(["the dog"])
+    assert strange == pytest.approx(step_by_step(found, ["the", UNKNOWN_WORD]) + 3 * LETTER, abs=1e-4)
+
+
+def test_what_a_word_reads_as_is_what_foretells_it() -> None:
+    """By its tables, straight from the equations of an adaptive softmax and of adaptive inputs."""
+    words = [UNKNOWN_WORD, "the", "a", "cat", "sat"]
+    units = judge(words, tiers=(2, 4)).model.units
+    assert isinstance(units, Tiers)
+    first, second, third = (table.detach() for table in units.tables)
+    rows = units.rows(torch.tensor([[1, 2, 5]]))[0].detach()
+    assert torch.allclose(rows[0], first[1])
+    assert torch.allclose(rows[1], units.widen[0](second[0]).detach())
+    assert torch.allclose(rows[2], units.widen[1](third[1]).detach())
+    heard = torch.randn(1, 1, 6)
+    narrow = units.narrow(heard)[0, 0].detach()
+    head = torch.log_softmax(torch.cat([first @ narrow, units.later(narrow).detach()]), 0)
+    tail = torch.log_softmax(third @ units.shrink[1](narrow).detach(), 0)
+    for unit, wanted in ((1, head[1]), (5, head[3] + tail[1])):
+        said = units.log_probs(heard, torch.tensor([[unit]]))
+        assert float(said.detach()) == pytest.approx(float(wanted), abs=1e-5)
 
 
 def test_a_strange_symbol_costs_its_price_and_is_read_over() -> None:
@@ -86,6 +126,10 @@ def test_a_file_keeps_it_and_damage_is_told(tmp_path: Path) -> None:
     texts = ["a", "cab ba", ""]
     assert again.log_probabilities(texts) == pytest.approx(found.log_probabilities(texts), abs=0.05)  # float16
     content = (tmp_path / "r.safetensors").read_bytes()
+    with_words = judge([UNKNOWN_WORD, "a", "cat"], tiers=(2,))
+    rescorer.save(with_words, tmp_path / "w.safetensors")
+    said = rescorer.load(tmp_path / "w.safetensors").log_probabilities(["a cat", "dog"])
+    assert said == pytest.approx(with_words.log_probabilities(["a cat", "dog"]), abs=0.05)
     for broken in (content[: len(content) // 2], b"", content.replace(b'\\"hidden\\": 6', b'\\"hidden\\": 7')):
         (tmp_path / "r.safetensors").write_bytes(broken)
         with pytest.raises(CheckpointError, match=r"r\.safetensors is damaged \(.*fetch or train it again"):
@@ -96,6 +140,11 @@ def test_shapes_that_are_none_are_refused() -> None:
     for wrong in ({"symbols": 0}, {"symbols": 3, "hidden": 0}, {"symbols": 3, "dropout": 1.0}):
         with pytest.raises(ConfigError, match="recurrent"):
             RecurrentLMConfig(**wrong)  # type: ignore[arg-type]
+    for tiers in ((0,), (5, 3), (9,)):
+        with pytest.raises(ConfigError, match="rising places below 9"):
+            RecurrentLMConfig(8, tiers=tiers)
+    with pytest.raises(ConfigError, match="nothing is left of it in 3 tiers"):
+        RecurrentLMConfig(8, width=32, tiers=(1, 2, 3))
     with pytest.raises(ConfigError, match="rescoring: minutes"):
         RescoringConfig(minutes=0)
 
@@ -214,6 +263,8 @@ def test_training_finds_what_is_behind_a_text_and_goes_on_from_a_file(tmp_path: 
     assert onwards.bits_a_character == pytest.approx(measured.bits_a_character, abs=0.01)
     with pytest.raises(ConfigError, match="knows other symbols"):
         rescoring.train([tmp_path / "t.txt"], out, Alphabet(tuple("abc")), "strict", worse, shape, 0, out)
+    with pytest.raises(ConfigError, match="knows other symbols"):
+        rescoring.train([tmp_path / "t.txt"], out, alphabet, "strict", worse, shape, 0, out, words=5)
     (tmp_path / "few.txt").write_text("ab\n" * 10, encoding="utf-8")
     with pytest.raises(ConfigError, match="10 lines of text came; expected 200"):
         rescoring.train([tmp_path / "few.txt"], out, alphabet, "strict", config, shape)
@@ -225,3 +276,31 @@ def test_language_alone_may_be_a_rescorer(tmp_path: Path) -> None:
     bundle = replace(random_bundle(TINY_HANDWRITING, "ab ", "strict"), language=language)
     assert Recognizer(bundle, DecodingOptions()).mode == "language"
     assert Recognizer(bundle, DecodingOptions(language=False)).judge is None
+
+
+def test_training_on_words_keeps_the_frequent_ones(tmp_path: Path) -> None:
+    random = np.random.default_rng(2)
+    # Two equally likely lines of 12 characters and the end: 1 bit in 13. Each tenth line has a rare word of its own.
+    lines = [("the cat sat.", "on some mat.")[int(number)] for number in random.integers(0, 2, 900)]
+    rare = [f"the {'xyz'[place % 3] * (place // 3 + 1)}" for place in range(20)]
+    (tmp_path / "t.txt").write_text("\n".join([*lines, *rare]), encoding="utf-8")
+    alphabet = Alphabet(tuple(sorted(set("".join(lines)) | set("xyz"))))
+    shape = RecurrentLMConfig(9, width=16, hidden=24, dropout=0.0, tiers=(3, 5))
+    out = tmp_path / "r.safetensors"
+    config = RescoringConfig(updates=80, batch=400, peak_rate=0.02)
+    measured = rescoring.train([tmp_path / "t.txt"], out, alphabet, "strict", config, shape, words=7)
+    found = rescorer.load(out)
+    # The six frequent words, the most frequent first: "the" stands in the rare lines too.
+    assert found.symbols[:2] == (UNKNOWN_WORD, "the") and set(found.symbols[2:]) == {
+        "cat",
+        "sat.",
+        "on",
+        "some",
+        "mat.",
+    }
+    assert found.model.config.tiers == (3, 5) and measured.bits_a_character == pytest.approx(1 / 13, abs=0.06)
+    (right, wrong) = found.log_probabilities(["the cat sat.", "the mat on."])
+    assert right == pytest.approx(math.log(0.5), abs=0.3) and wrong < right - 3
+    worse = RescoringConfig(updates=1, batch=400, peak_rate=1e-6)
+    onwards = rescoring.train([tmp_path / "t.txt"], tmp_path / "2", alphabet, "strict", worse, shape, 0, out, 7)
+    assert onwards.bits_a_character == pytest.approx(measured.bits_a_character, abs=0.01)
