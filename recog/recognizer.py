@@ -143,10 +143,8 @@ class Recognizer:
         else:
             letters = [[self.letters(look) for look in sample] for sample in looks]
             proposed = iter(self.decoder.decode_many([look for sample in letters for look in sample]))
-            hypotheses = [
-                consensus.elected(sample, [next(proposed) for _ in sample], self.judge, self.decoder.options)
-                for sample in letters
-            ]
+            proposals = [[next(proposed) for _ in sample] for sample in letters]
+            hypotheses = consensus.elected(letters, proposals, self.judge, self.decoder.options)
         if self.bundle.language is not None and self.calibrated:
             calibration = self.bundle.language.confidences[self.mode]
             hypotheses = [calibration.apply(hypothesis) for hypothesis in hypotheses]

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from recog.alphabet import Alphabet
+from recog.batching import cut
 from recog.config import build
 from recog.errors import CheckpointError, RecogError
 from recog.models.recurrent_lm import EDGE, RecurrentLM, RecurrentLMConfig
@@ -24,6 +25,8 @@ FILE = "rescorer.safetensors"
 UNKNOWN_WORD = "<unk>"
 # A character that the model does not know, and each letter of such a word, in nats.
 UNKNOWN, LETTER = -12.0, -2.0
+# Read together, padding included: enough to keep the machine busy, little memory.
+BATCH_UNITS = 8000
 
 
 class Rescorer:
@@ -47,15 +50,22 @@ class Rescorer:
         known = [self._numbers[symbol] for symbol in text if symbol in self._numbers]
         return known, UNKNOWN * (len(text) - len(known))
 
-    @torch.inference_mode()
     def log_probabilities(self, texts: Sequence[str]) -> list[float]:
         """Natural log of P(text), its end included. Unknown characters are read over and cost a fixed price each."""
-        if not texts:
-            return []
         known = [self.units(text) for text in texts]
-        read, wanted, counted = padded([units for units, _ in known])
-        sums = (self.model(read, wanted).double() * counted).sum(dim=1).tolist()
-        return [found + price for found, (_, price) in zip(sums, known, strict=True)]
+        lengths = [len(units) + 1 for units, _ in known]
+        order = sorted(range(len(texts)), key=lengths.__getitem__)
+        found = [price for _, price in known]
+        for batch in cut(order, lengths, BATCH_UNITS):
+            for place, log_prob in zip(batch, self._together([known[place][0] for place in batch]), strict=True):
+                found[place] += log_prob
+        return found
+
+    @torch.inference_mode()
+    def _together(self, texts: Sequence[Sequence[int]]) -> list[float]:
+        read, wanted, counted = padded(texts)
+        sums: list[float] = (self.model(read, wanted).double() * counted).sum(dim=1).tolist()
+        return sums
 
 
 def padded(texts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -94,7 +94,7 @@ def test_one_look_is_read_as_ever() -> None:
     (look,) = matrices(3, 1, frames=9)
     assert agreed([look]) == greedy(look)
     proposals = Decoder("abc").decode(look)
-    assert elected([look], [proposals]) is proposals[0]
+    assert elected([[look]], [[proposals]]) == [proposals[0]]
 
 
 def test_the_models_have_their_say_beside_the_mean_of_the_looks() -> None:
@@ -107,7 +107,7 @@ def test_the_models_have_their_say_beside_the_mean_of_the_looks() -> None:
     for language in itertools.product((0.0, -3.0, 3.0), repeat=3):
         proposals = [proposed(labels, share) for labels, share in zip(texts, language, strict=True)]
         scores = [mean_likelihood(looks, labels) + share for labels, share in zip(texts, language, strict=True)]
-        found = elected(looks, [proposals[:2], proposals[1:]])
+        (found,) = elected([looks], [[proposals[:2], proposals[1:]]])
         assert found.labels == texts[int(np.argmax(scores))]
         assert found.score == pytest.approx(max(scores), abs=1e-4)
         assert found.parts is not None and found.parts.acoustic == pytest.approx(
@@ -120,7 +120,7 @@ def test_words_are_as_sure_as_the_proposals_agree_on_them() -> None:
     looks = matrices(11, 2, frames, 4, 3.0)
     decoder = Decoder(symbols, DecoderOptions(beam=50, n_best=50))
     proposals = [decoder.decode(look) for look in looks]
-    found = elected(looks, proposals)
+    (found,) = elected([looks], [proposals])
     pool = {one.labels: one for many in proposals for one in many}
     scores = {labels: mean_likelihood(looks, labels) for labels in pool}
     assert found.labels == max(scores, key=lambda labels: scores[labels])
@@ -151,7 +151,7 @@ def test_a_recogniser_reads_what_its_looks_agree_on(beam: int) -> None:
         several = list(looks[number])
         if beam:
             decoder = Decoder(bundle.alphabet.symbols, DecoderOptions(beam=beam, n_best=DecoderOptions().candidates))
-            expected = elected(several, [decoder.decode(look) for look in several])
+            (expected,) = elected([several], [[decoder.decode(look) for look in several]])
         else:
             expected = agreed(several)
         assert found.hypothesis.labels == expected.labels

@@ -63,6 +63,8 @@ def test_a_text_is_as_likely_as_its_symbols_one_after_the_other() -> None:
     assert together == pytest.approx([step_by_step(found, text) for text in texts], abs=1e-4)
     assert together == pytest.approx([found.log_probabilities([text])[0] for text in texts], abs=1e-4)
     assert found.log_probabilities([]) == []
+    many = ["abc"[: number % 4] * (number % 9) for number in range(1500)]  # more than are read at once
+    assert found.log_probabilities(many)[-70:] == pytest.approx(found.log_probabilities(many[-70:]), abs=1e-4)
 
 
 def test_all_texts_together_have_probability_one() -> None:
@@ -203,7 +205,7 @@ def test_the_best_proposals_are_judged_and_others_fall_out() -> None:
     for judged in (1, 2, 3, 4):
         options = DecoderOptions(recurrent=0.7, kept=0.5, judged=judged)
         table = ByLabels({})
-        found = elected([look], proposals, table, options)
+        (found,) = elected([[look]], [proposals], table, options)
         first = sorted(texts, key=lambda text: -(likely[text] + language[text]))[:judged]
         assert table.heard == first
         scores = {text: likely[text] + 0.5 * language[text] + 0.7 * said[text] for text in first}

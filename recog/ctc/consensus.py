@@ -8,7 +8,7 @@ with one, each look's beam search proposes its best, and the models' part of the
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -75,25 +75,38 @@ def agreed(looks: Sequence[NDArray[np.float32]]) -> Hypothesis:
 
 
 def elected(
-    looks: Sequence[NDArray[np.float32]],
-    proposals: Sequence[Sequence[Hypothesis]],
+    samples: Sequence[Sequence[NDArray[np.float32]]],
+    proposals: Sequence[Sequence[Sequence[Hypothesis]]],
     judge: Judge | None = None,
     options: DecoderOptions | None = None,
-) -> Hypothesis:
-    """Looks of one shape (T, S), and what a decoder proposes for each, best first -> the proposal with the best score.
+) -> list[Hypothesis]:
+    """For each sample its looks, all of one shape (T, S), and what a decoder proposes for each look, best first -> for each
+    sample the proposal with the best score.
 
-    A `judge` is asked about the best of them, as the `options` say, before one is chosen. The chosen one's words are as
-    sure as all proposals together, weighed by their scores, hold the same word in the same place.
+    A `judge` is asked about the best of each sample's, as the `options` say, about those of all samples at once: together
+    they are judged sooner. The words of the one chosen are as sure as all proposals together, weighed by their scores,
+    hold the same word in the same place.
     """
-    if len(looks) == 1 and judge is None:
-        return proposals[0][0]
+    if judge is None:
+        return [
+            many[0][0] if len(looks) == 1 else _surest(_pool(looks, many))
+            for looks, many in zip(samples, proposals, strict=True)
+        ]
+    pools = [_pool(looks, many) for looks, many in zip(samples, proposals, strict=True)]
+    return [_surest(pool) for pool in _judged(pools, judge, options or DecoderOptions())]
+
+
+def _pool(looks: Sequence[NDArray[np.float32]], proposals: Sequence[Sequence[Hypothesis]]) -> list[Hypothesis]:
+    """What was proposed for any look, with the looks' mean in its score, best first."""
     jury = Jury(looks)
     pool: dict[tuple[Labels, str], Hypothesis] = {}
     for proposed in (one for many in proposals for one in many):
         pool.setdefault((proposed.labels, proposed.text), proposed)
-    scored = sorted((_weighed(jury, one) for one in pool.values()), key=_badness)
-    if judge is not None:
-        scored = _judged(scored, judge, options or DecoderOptions())
+    return sorted((_weighed(jury, one) for one in pool.values()), key=_badness)
+
+
+def _surest(scored: Sequence[Hypothesis]) -> Hypothesis:
+    """The first, its words as sure as all of them are together."""
     best, sentences = scored[0], [(tuple(word.text for word in one.words), frames_of(one)) for one in scored]
     sure = agreement(sentences, posteriors([one.score for one in scored]), 0)
     return replace(
@@ -106,18 +119,18 @@ def _badness(hypothesis: Hypothesis) -> float:
     return -hypothesis.score
 
 
-def _judged(scored: Sequence[Hypothesis], judge: Judge, options: DecoderOptions) -> list[Hypothesis]:
-    """The best of them with the judge's word in their scores, in their new order."""
-    best = scored[: options.judged]
-    parts = [one.parts or Parts(one.score) for one in best]
-    language = language_scores(judge, [one.text for one in best], [one.language for one in parts], options)
-    return sorted(
-        (
-            replace(one, score=one.score - known.language + now, parts=replace(known, language=now))
-            for one, known, now in zip(best, parts, language, strict=True)
-        ),
-        key=_badness,
-    )
+def _judged(pools: Sequence[Sequence[Hypothesis]], judge: Judge, options: DecoderOptions) -> Iterator[list[Hypothesis]]:
+    """The best of each pool with the judge's word in their scores, in their new order."""
+    best = [pool[: options.judged] for pool in pools]
+    parts = [one.parts or Parts(one.score) for pool in best for one in pool]
+    texts = [one.text for pool in best for one in pool]
+    said = iter(zip(parts, language_scores(judge, texts, [one.language for one in parts], options), strict=True))
+    for pool in best:
+        yield sorted((_told(one, *next(said)) for one in pool), key=_badness)
+
+
+def _told(proposed: Hypothesis, known: Parts, language: float) -> Hypothesis:
+    return replace(proposed, score=proposed.score - known.language + language, parts=replace(known, language=language))
 
 
 def _weighed(jury: Jury, proposed: Hypothesis) -> Hypothesis:
