@@ -6,6 +6,7 @@ Lines of descent: deep BLSTM with CTC (Graves, Mohamed & Hinton 2013), convoluti
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 from typing import cast
 
 import torch
@@ -14,7 +15,8 @@ from torch.nn import functional
 
 from recog.errors import ConfigError
 from recog.models.cells.highway import Highway
-from recog.models.cells.layer import BidirectionalCell, known
+from recog.models.cells.layer import PLAIN, BidirectionalCell, coarser
+from recog.models.cells.options import CellOptions, arguments
 from recog.models.cells.picture import PictureStep, checked
 from recog.models.layers import BidirectionalLSTM, Convolution, LockedDropout, length_mask
 
@@ -37,6 +39,8 @@ class NetworkConfig:
     hidden: int = 256
     # Kind of those cells, a name of recog.models.cells.family; "lstm" alone has kernels in the libraries, the rest take longer.
     cell: str = "lstm"
+    # What else that cell may be told: blocks, truncated errors, a clock, heads (recog.models.cells.options).
+    cell_options: CellOptions = PLAIN
     # Cells that walk over time and features above the convolutions: "multidimensional" or "convolutional" (2 dimensions,
     # recog.models.cells.picture), "" for none; slow, since no library has kernels for them.
     plane: str = ""
@@ -59,7 +63,7 @@ class NetworkConfig:
     phones: int = 0
 
     def __post_init__(self) -> None:
-        known(self.cell)
+        arguments(self.cell, self.cell_options)
         checked(self.plane)
         if not len(self.channels) == len(self.strides_time) == len(self.strides_features):
             raise ConfigError(
@@ -126,9 +130,16 @@ class Network(nn.Module):
         self.project = nn.Linear(channels * height, config.projection)
         self.project_norm = nn.LayerNorm(config.projection)
         self.recurrent = nn.ModuleList(
-            RecurrentStep(config.projection, config.hidden, rate, dropout_of(config), config.cell, config.highway)
+            RecurrentStep(
+                *(config.projection, config.hidden, rate, dropout_of(config)),
+                *(config.cell, config.highway, config.cell_options),
+            )
             for rate in config.rates
         )
+        if config.cell_options.clock >= features:
+            raise ConfigError(
+                f"network.cell_options.clock is feature {config.cell_options.clock}; the frontend has {features}, from 0"
+            )
         self.dropout = dropout_of(config)
         self.output = nn.Linear(config.projection, symbols)
         self.phones = nn.Linear(config.projection, 1 + config.phones) if config.phones else None
@@ -138,12 +149,13 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor, auxiliary: bool = False) -> NetworkOutput:
         """x (B, T, F) float, lengths (B,) -> NetworkOutput; T' = ceil(T / stride) for each convolution in turn."""
+        elapsed = self.elapsed(x, lengths)
         x, lengths = self.encode(x, lengths)
         heads = []
         for number, step in enumerate(self.recurrent):
             if auxiliary and str(number) in self.auxiliary:
                 heads.append(log_softmax(self.auxiliary[str(number)](self.dropout(x))))
-            x = step(x, lengths)
+            x = step(x, lengths, elapsed)
         x = self.dropout(x)
         said = None if self.phones is None else log_softmax(self.phones(x))
         return NetworkOutput(log_softmax(self.output(x)), lengths, tuple(heads), said)
@@ -156,6 +168,12 @@ class Network(nn.Module):
         x = x if self.plane is None else self.plane(x, lengths)
         x = x.permute(0, 2, 1, 3).flatten(2)  # (B, C, T', F') -> (B, T', C F')
         return torch.relu(self.project_norm(self.project(x))), lengths
+
+    def elapsed(self, x: Tensor, lengths: Tensor) -> Tensor | None:
+        """x (B, T, F) -> the times (B, T') between the steps that the layers take; None without a clock."""
+        if self.config.cell_options.clock < 0:
+            return None
+        return coarser(x[:, :, self.config.cell_options.clock], lengths, prod(self.config.strides_time))
 
     def map_lengths(self, lengths: Tensor) -> Tensor:
         """Input lengths -> output lengths, without computing the rest."""
@@ -228,33 +246,44 @@ class RecurrentStep(nn.Module):
     With rate r > 1 the LSTM takes r neighbouring frames as one step and a linear map spreads its output over them
     again: the recurrence, which is what costs time, is r times shorter, while the stream keeps its resolution
     (after the subsampled layers of Graves 2012 and of Zipformer, Yao 2024). `cell` is any of the family in the LSTM's
-    place; with `highway` the two are joined by a gate instead of a sum.
+    place, with its `options`; with `highway` the two are joined by a gate instead of a sum.
     """
 
     def __init__(
-        self, width: int, hidden: int, rate: int, dropout: nn.Module, cell: str = "lstm", highway: bool = False
+        self,
+        width: int,
+        hidden: int,
+        rate: int,
+        dropout: nn.Module,
+        cell: str = "lstm",
+        highway: bool = False,
+        options: CellOptions = PLAIN,
     ) -> None:
         super().__init__()
         self.rate = rate
         self.dropout = dropout
         standard = cell == "lstm"
         self.lstm = (
-            BidirectionalLSTM(rate * width, hidden) if standard else BidirectionalCell(cell, rate * width, hidden)
+            BidirectionalLSTM(rate * width, hidden)
+            if standard
+            else BidirectionalCell(cell, rate * width, hidden, options)
         )
         self.spread = nn.Identity() if rate == 1 and 2 * hidden == width else nn.Linear(2 * hidden, rate * width)
         self.norm = nn.LayerNorm(width)
         self.join = Highway(width) if highway else None
 
-    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
-        """(B, T, D), (B,) -> (B, T, D)."""
+    def forward(self, x: Tensor, lengths: Tensor, elapsed: Tensor | None = None) -> Tensor:
+        """(B, T, D), (B,), for cells with a clock the times (B, T) since the step before -> (B, T, D)."""
         batch, steps, width = x.shape
         y = self.dropout(x)
         if self.rate > 1:
+            elapsed = None if elapsed is None else coarser(elapsed, lengths, self.rate)
             # Past its length a sequence must read as zeros: that is what it would find alone.
             y = y * length_mask(lengths, steps)[:, :, None].to(y.dtype)
             y = functional.pad(y, (0, 0, 0, -steps % self.rate)).reshape(batch, -1, self.rate * width)
             lengths = torch.div(lengths + self.rate - 1, self.rate, rounding_mode="floor")
-        y = self.spread(self.lstm(y, lengths)).reshape(batch, -1, width)[:, :steps]
+        read = self.lstm(y, lengths) if elapsed is None else self.lstm(y, lengths, elapsed)
+        y = self.spread(read).reshape(batch, -1, width)[:, :steps]
         y = cast(Tensor, self.norm(y))
         return x + y if self.join is None else cast(Tensor, self.join(x, y))
 

@@ -13,6 +13,8 @@ from torch.nn import functional
 
 from recog.errors import ConfigError
 from recog.models.cells.cell import Cell, State, blocks, start
+from recog.models.cells.sequence import run
+from recog.models.cells.steps import SLSTMStep
 
 Forget = Literal["sigmoid", "exponential"]
 # In place of minus infinity, of which the difference is no number.
@@ -61,6 +63,11 @@ class SLSTM(Cell):
         c, n = f * c + i * torch.tanh(cell), f * n + i
         h = torch.sigmoid(o) * c / n
         return h, (h, c, n, m_new)
+
+    def sweep(self, z: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State] | None:
+        """All steps with a backward pass by hand, on one map with zeros between the heads."""
+        whole = torch.cat([torch.block_diag(*gate) for gate in self.weight_hh.unbind(1)])  # type: ignore[no-untyped-call]
+        return run(SLSTMStep(self.hidden, self.forget == "exponential"), z, lengths, state, (whole,))
 
 
 class MLSTM(Cell):

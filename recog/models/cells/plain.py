@@ -7,6 +7,8 @@ from torch.nn import functional
 from recog.models.cells.cell import Cell, State, blocks, start
 from recog.models.cells.fused import sweep
 from recog.models.cells.rules import ElmanRule
+from recog.models.cells.sequence import run
+from recog.models.cells.steps import GRUStep
 
 
 class Elman(Cell):
@@ -73,3 +75,9 @@ class GRU(Cell):
             new = torch.tanh(z[:, n:] + r * functional.linear(h, self.weight_hh[n:], self.bias_reset))
         h = update * h + (1 - update) * new
         return h, (h,)
+
+    def sweep(self, z: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State] | None:
+        """All steps with a backward pass by hand."""
+        after = self.bias_reset is not None
+        weights = (self.weight_hh,) if self.bias_reset is None else (self.weight_hh, self.bias_reset)
+        return run(GRUStep(self.hidden, after), z, lengths, state, weights)

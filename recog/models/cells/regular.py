@@ -7,6 +7,8 @@ from torch.nn import functional
 from recog.errors import ConfigError
 from recog.models.cells.cell import Cell, State, blocks, small, start
 from recog.models.cells.lstm import LSTM, keep
+from recog.models.cells.sequence import run
+from recog.models.cells.steps import LayerNormStep, ProjectedStep, ZoneoutStep
 
 
 class ProjectedLSTM(Cell):
@@ -50,6 +52,12 @@ class ProjectedLSTM(Cell):
         r = functional.linear(torch.sigmoid(o) * torch.tanh(c), self.weight_projection)
         return r, (r, c)
 
+    def sweep(self, z: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State] | None:
+        """All steps with a backward pass by hand."""
+        peepholes = () if self.peepholes is None else (self.peepholes,)
+        step = ProjectedStep(self.hidden, self.cells, self.peepholes is not None)
+        return run(step, z, lengths, state, (self.weight_hh, self.weight_projection, *peepholes))
+
 
 class LayerNormLSTM(Cell):
     """Sums normalised over the layer before the gates (Ba, Kiros & Hinton 2016, equations 20 to 22).
@@ -88,6 +96,11 @@ class LayerNormLSTM(Cell):
         h = torch.sigmoid(o) * torch.tanh(self.norm_c(c))
         return h, (h, c)
 
+    def sweep(self, z: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State] | None:
+        """All steps with a backward pass by hand."""
+        weights = (self.weight_hh, self.norm_hh.weight, self.norm_c.weight, self.norm_c.bias)
+        return run(LayerNormStep(self.hidden, self.norm_hh.eps, self.norm_c.eps), z, lengths, state, weights)
+
 
 class ZoneoutLSTM(LSTM):
     """The standard cell of which some units keep their old value for a step (Krueger 2017).
@@ -115,8 +128,9 @@ class ZoneoutLSTM(LSTM):
         return h, (h, c)
 
     def sweep(self, z: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State] | None:
-        """None: the fused path of the plain cell forgets to hold."""
-        return None
+        """All steps with a backward pass by hand; in training it draws as `advance` does, step by step."""
+        step = ZoneoutStep(self.hidden, self.zoneout_h, self.zoneout_c, self.training)
+        return run(step, z, lengths, state, (self.weight_hh,))
 
     def hold(self, old: Tensor, new: Tensor, share: float) -> Tensor:
         """Old where zoned out, new elsewhere; the expectation of both in use."""

@@ -10,6 +10,8 @@ from torch.nn import functional
 from recog.errors import ConfigError
 from recog.models.cells.cell import Cell, State, blocks, start
 from recog.models.cells.lstm import keep
+from recog.models.cells.sequence import run
+from recog.models.cells.steps import TimeAwareStep
 
 Decay = Literal["log", "inverse"]
 
@@ -59,3 +61,8 @@ class TimeAwareLSTM(Cell):
         c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
         h = torch.sigmoid(o) * torch.tanh(c)
         return h, (h, c)
+
+    def sweep(self, z: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State] | None:
+        """All steps with a backward pass by hand."""
+        weights = (self.weight_hh, self.weight_short, self.bias_short)
+        return run(TimeAwareStep(self.hidden), z, lengths, state, weights)
