@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -218,11 +218,21 @@ class Runs:
             raise ConfigError(f"there is no run {name!r} here; there are: {', '.join(self.names()) or 'none'}")
         return self._known.setdefault(name, Run(self.folder / name))
 
-    def begin(self, name: str, bundle: str, source: Path, passes: int, sent: bool = False) -> Run:
+    def begin(
+        self,
+        name: str,
+        bundle: str,
+        source: Path,
+        passes: int,
+        sent: bool = False,
+        tell: Callable[[int, int], object] = lambda done, all_: None,
+    ) -> Run:
         """Makes a run from a bundle and a folder of samples (`training_rows.gather`), and starts its process.
 
         `sent`: the folder came from elsewhere, and becomes part of the run; its rows may name no file outside it.
-        Refuses a name that is taken or unfit, samples of another kind than the bundle's, and a second run at a time.
+        `tell` is told of samples looked at, and of how many there are; what it raises ends the making of the run, of
+        which nothing is left. Refuses a name that is taken or unfit, samples of another kind than the bundle's, and a
+        second run at a time.
         """
         if not _NAME.fullmatch(name):
             raise ConfigError(f"{name!r} is no name for a run: letters, digits, - and _, at most 40")
@@ -230,12 +240,14 @@ class Runs:
             if (self.folder / name).exists() or (checkpoint.SHELF / name).exists():
                 raise ConfigError(f"the name {name} is taken already; choose another one")
             self._alone()
-            self._prepare(name, bundle, source, passes, sent)
+            self._prepare(name, bundle, source, passes, sent, tell)
             run = self.get(name)
             run.go()
             return run
 
-    def _prepare(self, name: str, bundle: str, source: Path, passes: int, sent: bool) -> None:
+    def _prepare(
+        self, name: str, bundle: str, source: Path, passes: int, sent: bool, tell: Callable[[int, int], object]
+    ) -> None:
         """The folder of a run, whole or not at all."""
         described = _described(bundle)
         folder = self.folder / name
@@ -244,11 +256,12 @@ class Runs:
             if sent:
                 shutil.move(source, folder / "samples")
                 source = folder / "samples"
-            rows = gather(source, described["kind"], folder / "data", within=sent)
+            rows = gather(source, described["kind"], folder / "data", sent, tell)
             settings = {**described, **_recipe(described, passes), "name": name}
             (folder / "settings.toml").write_text(toml(settings), encoding="utf-8")
             base = str(checkpoint.find(bundle).resolve())
             began = Began(base, described["kind"], rows.train, rows.dev)
+            tell(1, 1)  # whoever wants no more of it has said so by now
             (folder / "run.json").write_text(json.dumps(asdict(began), indent=2) + "\n", encoding="utf-8")
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)

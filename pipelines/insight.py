@@ -3,7 +3,7 @@ frame, which texts it weighed and how. To teach and to debug.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,9 @@ LONGEST_SECONDS = 20.0
 N_BEST = 30
 # Alternatives with less than this share of the texts are not told.
 LEAST_SHARE = 0.005
+# What is done one after another: the network, each way of decoding (recog.ctc.calibration.MODES), the weighing of texts.
+STEPS = ("network", "greedy", "beam", "language", "weighing")
+Tell = Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -162,33 +165,39 @@ class Observer:
             models = replace(language, options=replace(language.options, n_best=most))
             self._recognizers.append(Recognizer(replace(bundle, language=models), options))
 
-    def __call__(self, source: str | Path | bytes, at: float = 0) -> Insight:
+    def __call__(self, source: str | Path | bytes, at: float = 0, tell: Tell = lambda step: None) -> Insight:
         """A recording, of which 20 s from second `at` are looked at, or a picture, of which line `at` (0: the first) is.
 
+        `tell` is told of each of STEPS when it begins, the ways that the bundle knows; what it raises ends the looking.
         Refuses what cannot be read, a place beyond the end, and a page without writing.
         """
         frontend = self.bundle.frontend
         if isinstance(frontend, SpeechFrontend):
-            return self.look(audio.features(_stretch(source, frontend.rate_hz, at), frontend), at)
-        return self.look(_line(source, frontend, at))
+            return self.look(audio.features(_stretch(source, frontend.rate_hz, at), frontend), at, tell)
+        return self.look(_line(source, frontend, at), 0.0, tell)
 
-    def look(self, features: Tensor, begin: float = 0.0) -> Insight:
+    def look(self, features: Tensor, begin: float = 0.0, tell: Tell = lambda step: None) -> Insight:
         """Features (T, F), as the bundle's frontend makes them -> what is to be seen of them; they begin at `begin`."""
         recognizer = self._recognizers[-1]
+        tell("network")
         [(_, log_probs)] = recognizer.log_probs([features])
         return Insight(
             self.bundle.kind,
             features.numpy().astype(np.float32),
-            self.read(log_probs),
+            self.read(log_probs, tell),
             recognizer.shortening,
             recognizer.step_size,
             begin,
         )
 
-    def read(self, log_probs: NDArray[np.float32]) -> Reading:
+    def read(self, log_probs: NDArray[np.float32], tell: Tell = lambda step: None) -> Reading:
         """(T', S) natural-log probabilities, or (T', S + P) where phones are decoded too -> what is read in them."""
         best, letters = self._recognizers[-1], self._recognizers[-1].letters(log_probs)
-        readings = [one.read([log_probs])[0] for one in self._recognizers]
+        readings = []
+        for one in self._recognizers:
+            tell(one.mode)
+            readings += one.read([log_probs])
+        tell("weighing")
         if isinstance(best.decoder, JointDecoder):
             likely = best.decoder.decode(letters, log_probs[:, letters.shape[1] :])
             proposed = {one.text: one.parts for one in likely}

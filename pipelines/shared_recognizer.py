@@ -1,5 +1,6 @@
 """One network for several requests at once: what they ask it while it works goes through it together, next."""
 
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -7,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recog.recognizer import Recognizer
+from recog.recognizer import Recognition, Recognizer
 
 
 class Recognising(Protocol):
@@ -36,6 +38,50 @@ class _Asked:
         return sum(len(matrix) for matrix in self.features)
 
 
+class Cores:
+    """Shares the processor's cores out among those who recognise at the same time.
+
+    PyTorch gives every thread that asks a team of as many threads as there are cores, and teams wait for their next
+    piece of work by spinning: two requests on two cores would spend more time in waiting than in work.
+    """
+
+    def __init__(self, every: int) -> None:
+        self.every, self.busy = every, 0
+        self._lock, self._own = threading.Lock(), threading.local()
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[None]:
+        """While a thread recognises it has the cores that the others, one each, leave; inside another `taken` of the
+        same thread nothing changes.
+        """
+        if getattr(self._own, "inside", False):
+            yield
+            return
+        with self._lock:
+            self.busy += 1
+        self._own.inside = True
+        self.settle()
+        try:
+            yield
+        finally:
+            self._own.inside = False
+            with self._lock:
+                self.busy -= 1
+                last = not self.busy
+            if last:
+                self.settle()  # new threads begin with what was said last
+
+    def settle(self) -> None:
+        """Gives the calling thread its cores as things stand now."""
+        wanted = max(1, self.every - max(0, self.busy - 1))
+        if torch.get_num_threads() != wanted:
+            torch.set_num_threads(wanted)
+
+
+# Of the whole process, as PyTorch's own setting is.
+CORES = Cores(torch.get_num_threads())
+
+
 class SharedRecognizer(Recognizer):
     """A recogniser that several threads may ask at the same time; everyone gets what it would have got alone.
 
@@ -56,13 +102,26 @@ class SharedRecognizer(Recognizer):
     def looks(self, features: Sequence[Tensor]) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """As `Recognizer.looks`, together with what others ask now."""
         asked = _Asked(list(features))
+        with CORES.taken():
+            self._ask(asked)
+        if asked.failure is not None:
+            raise asked.failure
+        yield from asked.found
+
+    def read(self, samples: Sequence[NDArray[np.float32]]) -> list[Recognition]:
+        """As `Recognizer.read`, beside others."""
+        with CORES.taken():
+            return super().read(samples)
+
+    def _ask(self, asked: _Asked) -> None:
+        """Waits until it is answered, or the network is free: then answers it with whoever else waits."""
         with self._changed:
             self._waiting.append(asked)
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: asked.done or not self._busy)
                 if asked.done:
-                    break
+                    return
                 group = self._group()
                 self._busy = True
             try:
@@ -71,9 +130,6 @@ class SharedRecognizer(Recognizer):
                 with self._changed:
                     self._busy = False
                     self._changed.notify_all()
-        if asked.failure is not None:
-            raise asked.failure
-        yield from asked.found
 
     def _group(self) -> list[_Asked]:
         """Those who came first, as many as fit into a batch; at least one."""
@@ -86,6 +142,7 @@ class SharedRecognizer(Recognizer):
 
     def _run(self, group: Sequence[_Asked]) -> None:
         """Answers all of a group. What fails together is tried alone, so that one bad request harms no other."""
+        CORES.settle()
         places = [(asked, number) for asked in group for number in range(len(asked.features))]
         try:
             for index, looks in super().looks([asked.features[number] for asked, number in places]):

@@ -1,6 +1,6 @@
 """A folder of samples -> the two manifests of a training, whatever way the folder tells what its samples say."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,18 @@ class TrainingRows:
     dev: int
 
 
-def gather(source: Path, kind: str, out: Path, within: bool = False) -> TrainingRows:
+def gather(
+    source: Path,
+    kind: str,
+    out: Path,
+    within: bool = False,
+    tell: Callable[[int, int], object] = lambda done, all_: None,
+) -> TrainingRows:
     """Writes train.jsonl and dev.jsonl into the folder `out`, from the samples in `source` for a bundle of that kind.
 
     Taken are: `train.jsonl` and `dev.jsonl`; or one manifest of another name; or recordings with a `.txt`, or pictures
-    of lines with a `.gt.txt` of the same name beside each, at any depth. Refuses fewer than ONE_IN samples, samples of
+    of lines with a `.gt.txt` of the same name beside each, at any depth; `tell` is told of files looked at, and of how
+    many there are. Refuses fewer than ONE_IN samples, samples of
     the other kind, rows whose file is missing, and, where `within`, rows that name files outside the folder.
     """
     if not source.is_dir():
@@ -43,7 +50,7 @@ def gather(source: Path, kind: str, out: Path, within: bool = False) -> Training
     elif named:
         train, dev = _parted(_rows(named[0], kind, source, within))
     else:
-        found = folder.read(source, out) if kind == "speech" else lines.read(source, out)
+        found = (folder if kind == "speech" else lines).read(source, out, tell)
         train, dev = _parted([sample.row for sample in found.samples])
     if len(train) + len(dev) < ONE_IN:
         raise ManifestError(f"{source} holds {len(train) + len(dev)} samples; at least {ONE_IN} are needed")

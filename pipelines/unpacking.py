@@ -5,6 +5,8 @@ import re
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from recog.errors import InputError
@@ -29,8 +31,12 @@ _DAMAGE = (
 _UNFIT = re.compile(r'[\\:*?"<>|\x00-\x1f\x7f]')
 
 
-def unpack(packed: Path, folder: Path, most_bytes: int) -> int:
+def unpack(
+    packed: Path, folder: Path, most_bytes: int, tell: Callable[[int, int], object] = lambda done, all_: None
+) -> int:
     """Writes the recordings, pictures, texts and manifests of a zip into the new folder; gives how many there were.
+
+    `tell` is told of bytes written, and of how many the zip claims to hold; what it raises ends the unpacking.
 
     Refuses, in one sentence, what is no zip, is damaged, locked by a password, holds names that lead out of the folder,
     more than MOST_FILES files, or more than `most_bytes` unpacked, counted while they are unpacked.
@@ -39,11 +45,12 @@ def unpack(packed: Path, folder: Path, most_bytes: int) -> int:
         with zipfile.ZipFile(packed) as archive:
             members = _members(archive)
             folder.mkdir(parents=True)
-            left = most_bytes
+            claimed = sum(member.file_size for member, _ in members)
+            written = _Written(packed, claimed, most_bytes, tell)
             for member, place in members:
                 target = folder.joinpath(*place.parts)
                 target.parent.mkdir(parents=True, exist_ok=True)
-                left = _write(archive, member, target, left, most_bytes)
+                _write(archive, member, target, written)
     except (FileExistsError, NotADirectoryError, IsADirectoryError) as error:
         raise InputError(f"{packed} holds two files of one name") from error
     except _DAMAGE as error:
@@ -73,12 +80,27 @@ def _members(archive: zipfile.ZipFile) -> list[tuple[zipfile.ZipInfo, PurePosixP
     return found
 
 
-def _write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, left: int, most: int) -> int:
-    """Unpacks one file; gives how many bytes may still come. A size in a header is not believed."""
+@dataclass
+class _Written:
+    """Counts the bytes that are unpacked: sizes in headers are shown, never believed."""
+
+    packed: Path
+    claimed: int
+    most: int
+    tell: Callable[[int, int], object]
+    done: int = 0
+
+    def add(self, count: int) -> None:
+        """So many more; refuses those beyond the limit."""
+        self.done += count
+        if self.done > self.most:
+            raise InputError(f"{self.packed} holds more than {self.most / 1e6:g} MB unpacked, the limit")
+        self.tell(self.done, max(self.claimed, self.done))
+
+
+def _write(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, written: _Written) -> None:
+    """Unpacks one file."""
     with archive.open(member) as source, target.open("xb") as file:
         while piece := source.read(_CHUNK):
-            left -= len(piece)
-            if left < 0:
-                raise InputError(f"{archive.filename} holds more than {most / 1e6:g} MB unpacked, the limit")
+            written.add(len(piece))
             file.write(piece)
-    return left

@@ -1,14 +1,13 @@
 # ruff: noqa: E402 - without a browser what imports this is skipped before the imports that need it
 """The page in a real browser, for the fixtures `address`, `browser` and `tab`, and what browser tests do again and again."""
 
-import gc
 import shutil
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import let_go
 
 pytest.importorskip("gradio", reason="the page needs gradio: pip install 'recog[app]'")
 playwright = pytest.importorskip(
@@ -39,9 +38,7 @@ def served(speech_bundle: Path, handwriting_bundle: Path, uploads: Path) -> Iter
         )
         yield page.launch()
         page.close()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+    let_go()
 
 
 def launched(*options: str) -> Iterator[Any]:

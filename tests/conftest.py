@@ -3,8 +3,11 @@
 from conftest import tone_wave, draw_line
 """
 
+import contextlib
 import gc
 import json
+import os
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -117,9 +120,18 @@ def uploads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
         yield
+    let_go()
+
+
+def let_go() -> None:
+    """Collects the event loops and sockets that gradio and uvicorn leave, whose warnings must not fail other tests.
+
+    What is still there then is never looked at again: looking at all that PyTorch and gradio have made takes a second.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -166,22 +178,42 @@ def overfit_handwriting(tmp_path_factory: pytest.TempPathFactory) -> tuple[Fitte
     return overfit(tmp_path_factory.mktemp("overfit_handwriting"), TINY_HANDWRITING, WRITTEN_TEXTS, "strict")
 
 
+@contextlib.contextmanager
+def one_at_a_time(lock: Path) -> Iterator[None]:
+    """Among the processes that test side by side."""
+    while True:
+        try:
+            lock.mkdir()
+            break
+        except FileExistsError:
+            time.sleep(0.05)
+    try:
+        yield
+    finally:
+        lock.rmdir()
+
+
+def trained(kind: str, request: pytest.FixtureRequest, factory: pytest.TempPathFactory) -> Path:
+    """Folder of the bundle of `overfit_KIND`; of processes that test side by side the first one trains for all."""
+    base = factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = base / f"trained-{kind}" / kind
+    with one_at_a_time(base / f"training-{kind}"):
+        if not folder.is_dir():
+            checkpoint.save(request.getfixturevalue(f"overfit_{kind}")[0].bundle, folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
-def trained_speech_bundle(overfit_speech: tuple[Fitted, list[Row]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_speech_bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a speech bundle that reads `spell_wave` of SPOKEN_TEXTS without an error."""
-    folder = tmp_path_factory.mktemp("trained") / "speech"
-    checkpoint.save(overfit_speech[0].bundle, folder)
-    return folder
+    return trained("speech", request, tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
-def trained_handwriting_bundle(
-    overfit_handwriting: tuple[Fitted, list[Row]], tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def trained_handwriting_bundle(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a handwriting bundle that reads `draw_line` of WRITTEN_TEXTS without an error."""
-    folder = tmp_path_factory.mktemp("trained") / "handwriting"
-    checkpoint.save(overfit_handwriting[0].bundle, folder)
-    return folder
+    return trained("handwriting", request, tmp_path_factory)
 
 
 # Of browser tests; what they need is imported by those who ask for them.

@@ -89,7 +89,7 @@ def three_hundred(seed: int = 1) -> Iterator[Malformed]:
         yield Malformed("zip bomb", both[number % 2], part(bombs[number // 2 % len(bombs)]))
     for number in range(30):
         yield Malformed("pixel bomb", IMAGES, part(pixel_bomb(number)))
-    for _ in range(6):  # ten minutes of silence in a few kilobytes, where six seconds are allowed
+    for _ in range(6):  # a minute of silence in a few kilobytes, where six seconds are allowed
         yield Malformed("endless recording", AUDIO, part(silence()))
     for number in range(32):
         yield Malformed("wrong type", both[number % 2], part(NONSENSE[number // 2]))
@@ -131,14 +131,14 @@ def pixel_bomb(number: int) -> bytes:
         ]
         return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
     file = io.BytesIO()
-    Image.new("1", (2000 + number, 1500)).save(
+    Image.new("1", (1300 + number, 900)).save(
         file, ("PNG", "TIFF", "WEBP")[number % 3], **({"compression": "group4"} if number % 3 == 1 else {})
     )
     return file.getvalue()
 
 
 @functools.cache
-def silence(seconds: int = 600) -> bytes:
+def silence(seconds: int = 60) -> bytes:
     file = io.BytesIO()
     soundfile.write(file, np.zeros(8000 * seconds, np.float32), 8000, format="OGG", subtype="OPUS")
     return file.getvalue()

@@ -111,7 +111,7 @@ def read_pages(tab: HandwritingTab, *arguments: Any) -> dict[str, Any]:
     shown = list(tab.transcribe(*arguments))[-1]
     names = ["kept", "chosen", "progress", "sheet", "summary", "copy", *handwriting.FORMS, "zip"]
     # The files to save follow the text.
-    shown[6:] = list(tab.save(shown[0], shown[1].choices.index((shown[1].value,) * 2)))[-1][1:]
+    shown[6:] = list(tab.save(shown[0], shown[1].choices.index((shown[1].value,) * 2)))[-1][3:]
     return dict(zip(names, shown, strict=True))
 
 

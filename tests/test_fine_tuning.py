@@ -34,7 +34,12 @@ def zipped(path: Path, content: Mapping[str, bytes]) -> Path:
 
 def test_a_zip_is_unpacked_without_what_is_of_no_use(tmp_path: Path) -> None:
     content = {"a/x.wav": b"1", "a/x.txt": b"2", "A.PNG": b"3", "run.exe": b"4", "__MACOSX/a.wav": b"5", ".x.wav": b"6"}
-    assert unpacking.unpack(zipped(tmp_path / "a.zip", content), tmp_path / "out", 3) == 3
+    told: list[tuple[int, int]] = []
+    assert (
+        unpacking.unpack(zipped(tmp_path / "a.zip", content), tmp_path / "out", 3, lambda *so_far: told.append(so_far))
+        == 3
+    )
+    assert told == [(1, 3), (2, 3), (3, 3)]
     found = {
         path.relative_to(tmp_path / "out").as_posix(): path.read_bytes() for path in (tmp_path / "out").rglob("*.*")
     }
@@ -90,6 +95,34 @@ def test_links_and_second_files_of_a_name_are_no_way_out(tmp_path: Path) -> None
         archive.writestr("a.wav/b.wav", b"and folder")
     with pytest.raises(InputError, match="two files of one name"):
         unpacking.unpack(tmp_path / "b.zip", tmp_path / "second", 1000)
+
+
+def test_whoever_is_told_may_end_the_unpacking_and_the_making_of_a_run(
+    random_speech_bundle: Path, tmp_path: Path
+) -> None:
+    class EnoughError(Exception):
+        pass
+
+    told: list[tuple[int, int]] = []
+
+    def enough(done: int, all_: int) -> None:
+        told.append((done, all_))
+        if len(told) == 3:
+            raise EnoughError
+
+    packed = zipped(tmp_path / "a.zip", {f"{number}.txt": b"12" for number in range(9)})
+    with pytest.raises(EnoughError):
+        unpacking.unpack(packed, tmp_path / "out", 1000, enough)
+    assert told == [(2, 18), (4, 18), (6, 18)]
+
+    write_rows(tmp_path / "rows", TINY_SPEECH, SPOKEN_TEXTS)
+    for number, text in enumerate(SPOKEN_TEXTS):
+        (tmp_path / "rows" / f"{number}.txt").write_text(text)
+    (tmp_path / "rows" / "rows.jsonl").unlink()
+    told.clear()
+    with pytest.raises(EnoughError):
+        Runs(tmp_path / "runs").begin("mine", str(random_speech_bundle), tmp_path / "rows", 1, False, enough)
+    assert told == [(0, 8), (1, 8), (2, 8)] and not list(tmp_path.glob("runs/*"))
 
 
 def test_pairs_and_manifests_become_rows_and_every_fifth_is_kept_apart(tmp_path: Path) -> None:

@@ -32,7 +32,11 @@ def test_corrections_of_a_recording_become_rows_that_training_reads(tmp_path: Pa
         SpokenLesson("a call/1", tmp_path / "call.wav", words),
         SpokenLesson("other", tmp_path / "call.wav", words[:1], 2),
     ]
-    assert write_spoken(lessons, tmp_path / "lessons.zip") == 3
+    told: list[float] = []
+    assert write_spoken(lessons, tmp_path / "lessons.zip", told.append) == 3
+    # 8 s twice: each read, which is half of it, then cut up to the end of its last piece (8 s, and 2.25 s of the second).
+    assert told == sorted(told) and told[-1] == pytest.approx(8 + 8 / 2 + 2.25 / 2)
+    assert {4.0, 8.0, 12.0} <= {round(one, 9) for one in told}
     with zipfile.ZipFile(tmp_path / "lessons.zip") as archive:
         archive.extractall(tmp_path / "out")
     rows = manifest.read(tmp_path / "out" / "train.jsonl")

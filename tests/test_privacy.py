@@ -1,19 +1,17 @@
 """The sentence on the page is true: nothing leaves the computer, and nothing is kept."""
 
 # ruff: noqa: E402 - without gradio this file is skipped before the imports that need it
-import gc
 import io
 import os
 import sys
 import time
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import soundfile
-from conftest import SPOKEN_TEXTS, TINY_SPEECH, WRITTEN_TEXTS, draw_line, spell_wave
+from conftest import SPOKEN_TEXTS, TINY_SPEECH, WRITTEN_TEXTS, draw_line, let_go, spell_wave
 
 gr = pytest.importorskip("gradio", reason="the page needs gradio: pip install 'recog[app]'")
 
@@ -55,9 +53,7 @@ def watched(tmp_path: Path) -> Iterator[Path]:
         yield tmp_path
         WATCHING[0] = False
     SEEN.clear()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+    let_go()
 
 
 def test_nothing_leaves_the_computer_and_nothing_is_kept(

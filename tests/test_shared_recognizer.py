@@ -10,7 +10,7 @@ from conftest import SPOKEN_TEXTS, TINY_SPEECH, spell_wave
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipelines.shared_recognizer import SharedRecognizer, share
+from pipelines.shared_recognizer import Cores, SharedRecognizer, share
 from pipelines.speech import SpeechPipeline
 from recog import audio, checkpoint
 from recog.errors import InputError
@@ -92,6 +92,40 @@ def test_a_bad_request_harms_no_other(alone: Recognizer) -> None:
         for future, number in ((first, 0), (good, 1), (last, 2)):
             (found,) = future.result(20)  # type: ignore[attr-defined]
             np.testing.assert_allclose(found, asked(alone, FEATURES[number : number + 1])[0], atol=1e-5)
+
+
+def test_cores_are_shared_out_among_those_who_recognise_at_once() -> None:
+    before, found = torch.get_num_threads(), dict[str, int]()
+    cores, inside, leave = Cores(3), threading.Barrier(2), threading.Event()
+
+    def other() -> None:
+        with cores.taken():
+            found["second"] = torch.get_num_threads()
+            inside.wait(10)
+            assert leave.wait(10)
+
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            with cores.taken():
+                found["alone"] = torch.get_num_threads()
+                beside = pool.submit(other)
+                inside.wait(10)
+                with cores.taken():  # the same thread counts once
+                    cores.settle()
+                    found["of two"] = torch.get_num_threads()
+            assert cores.busy == 1
+            leave.set()
+            beside.result(10)
+        assert found == {"alone": 3, "second": 2, "of two": 2}
+        assert cores.busy == 0
+        # Nobody is left without a core.
+        with cores.taken():
+            cores.busy = 9
+            cores.settle()
+            assert torch.get_num_threads() == 1
+            cores.busy = 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_shared_pipeline_reads_as_before(random_speech_bundle: Path) -> None:

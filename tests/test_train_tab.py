@@ -67,9 +67,10 @@ def test_a_zip_is_trained_on_and_the_result_is_used(at_once: None, random_speech
     runs = Runs(tmp_path / "runs")
     drawn = tab(random_speech_bundle, Training(runs, False, lambda name, kind, _: taken.append((name, kind))))
     first = drawn.pipelines["speech"]()
-    begun = drawn.begin(str(random_speech_bundle), "", packed, " mine ", 3)
-    assert begun[0].value == "mine" and begun[1] is None
-    status, graphs, stop, resume, use, back, clock = begun[2:]
+    *steps, begun = drawn.begin(str(random_speech_bundle), "", packed, " mine ", 3)
+    assert steps and re.search("Unpacking rows.zip: [0-9]+ %", steps[0][0])
+    assert begun[0] == "" and begun[1].value == "mine" and begun[2] is None
+    status, graphs, stop, resume, use, back, clock = begun[3:]
     assert "<b>mine</b> is done: 7 samples to learn from, 1 to choose by. Update 2, pass 2. Character" in status
     assert "50.0 % after the first pass, 25.0 % now, 25.0 % at best" in status
     assert len(re.findall("<svg ", graphs)) == 2 and "Loss, nats a label" in graphs
@@ -122,7 +123,7 @@ def test_what_cannot_be_trained_is_refused_and_leaves_nothing(
         **given,
     }
     with pytest.raises(gr.Error, match=said):
-        drawn.begin(asked["bundle"], asked["path"], None, asked["name"], asked["passes"])
+        list(drawn.begin(asked["bundle"], asked["path"], None, asked["name"], asked["passes"]))
     assert not list(tmp_path.glob("runs/*"))
 
 
@@ -132,10 +133,10 @@ def test_folders_of_the_server_are_nobodys_business_over_the_network(
     write_rows(tmp_path / "rows", TINY_SPEECH, SPOKEN_TEXTS)
     drawn = tab(random_speech_bundle, Training(Runs(tmp_path / "runs")))
     with pytest.raises(gr.Error, match="a folder or its zip"):
-        drawn.begin(str(random_speech_bundle), str(tmp_path / "rows"), None, "mine", 2)
+        list(drawn.begin(str(random_speech_bundle), str(tmp_path / "rows"), None, "mine", 2))
     with pytest.raises(gr.Error, match="rows\\.txt is not a zip"):
         (tmp_path / "rows.txt").write_text("no zip")
-        drawn.begin(str(random_speech_bundle), "", str(tmp_path / "rows.txt"), "mine", 2)
+        list(drawn.begin(str(random_speech_bundle), "", str(tmp_path / "rows.txt"), "mine", 2))
     assert not list(tmp_path.glob("runs/*"))
 
 

@@ -55,6 +55,11 @@ def test_the_second_work_of_a_session_stops_the_first() -> None:
     sessions = Sessions()
     works = [sessions.begin("mine", Work(lambda _: None)) for _ in range(2)]
     assert [work.stopped for work in works] == [True, False]
+    # The first one's end does not end the second.
+    list(works[0].run())
+    assert sessions.busy("mine") and not sessions.busy("another's")
+    list(works[1].run())
+    assert not sessions.busy("mine") and not sessions._works
 
 
 @pytest.mark.parametrize(
@@ -66,6 +71,10 @@ def test_the_second_work_of_a_session_stops_the_first() -> None:
         (Step(1, 4, "a"), 5.0, "<span>a: 25 %, about 15 seconds left</span>"),
         (Step(9, 4, "a"), 5.0, "<span>a: 100 %, about a second left</span>"),
         (Step(0, 4, "a"), 5.0, "<span>a: 0 %</span>"),
+        # Told at 4 s, when a quarter had taken 4: of the 12 that were left 5 have passed.
+        (Step(1, 4, "a", at=4.0), 9.0, "<span>a: 25 %, about 7 seconds left</span>"),
+        (Step(1, 4, "a", at=4.0), 99.0, "<span>a: 25 %, about a second left</span>"),
+        (Step(0, 4, "a", left=6.0, at=1.0), 3.0, "<span>a: 0 %, about 4 seconds left</span>"),
     ],
 )
 def test_the_bar_says_the_share_and_what_is_left(step: Step, seconds: float, said: str) -> None:

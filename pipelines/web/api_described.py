@@ -71,7 +71,7 @@ def page(schema: dict[str, Any]) -> str:
             )
     style = (
         "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}"
-        "td,th{text-align:left;padding:.2rem 1rem .2rem 0;vertical-align:top}code{font-size:1rem}"
+        "td,th{text-align:left;padding:.2rem 1rem .2rem 0;vertical-align:top}code{font-size:1rem;overflow-wrap:anywhere}"
     )
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>recog: HTTP API</title>'

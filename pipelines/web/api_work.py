@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from starlette.requests import Request
 
+from pipelines.shared_recognizer import CORES
 from pipelines.web.limits import Limits
 from pipelines.web.metrics import Metrics
 from pipelines.web.refusals import RefusalError
@@ -56,7 +57,8 @@ class GaveUpError(Exception):
 def told(work: Callable[[], T], path: Path | None) -> T:
     """Does the work; what the recogniser cannot read is refused in its own sentence, without our path."""
     try:
-        return work()
+        with CORES.taken():
+            return work()
     except InputError as error:
         raise RefusalError(422, str(error).replace(str(path), "the uploaded file"), "file") from error
     except (CheckpointError, ConfigError, LanguageModelError) as error:

@@ -21,6 +21,8 @@ from pipelines.web.sheets import MOST_PAGES, Sheet
 from pipelines.web.work import Sessions, Work, bar, session
 from recog.errors import RecogError
 
+# Writing files that takes longer can be cancelled; for less, a button would only flicker.
+_CANCEL_SECONDS = 0.5
 HERE = Path(__file__).parent / "examples"
 EXAMPLES = {
     "an English line": HERE / "line-english.webp",
@@ -67,6 +69,7 @@ class HandwritingTab:
                 self.summary = gr.Markdown(elem_classes="hint")
                 self.copy = gr.Button("Copy text", size="sm", min_width=90, interactive=False)
                 self.downloads = Downloads.draw(FORMS)
+                self.again = gr.Button("Write the files to save", size="sm", visible=False)
                 self.copy.click(None, js=COPY)
         self._connect(page, notice)
 
@@ -136,13 +139,16 @@ class HandwritingTab:
             # What stands in `then` is not done after a failure; gradio takes a cancel for one.
             done.append(one.failure(self.ended, place, [self.stop, *seen], queue=False, **quiet))
             done.append(one.success(lambda: gr.Button(visible=False), None, self.stop, **quiet))
-        self.stop.click(self.stopped, None, None, cancels=[taken, *runs], queue=False, **quiet)
         done += [
             self.chosen.input(self.choose, place, seen, **quiet),
             self.sheet.submit(self.correct, place, seen, **quiet),
+            self.again.click(lambda: None, None, None, **quiet),
         ]
-        for one in done:
-            one.then(self.save, place, [self.progress, *self.downloads.buttons], **waited)
+        state = [self.stop, self.again, self.progress]
+        saved = [one.then(self.save, place, [*state, *self.downloads.buttons], **waited) for one in done]
+        for one in saved:
+            one.failure(self.unsaved, None, state, queue=False, **quiet)
+        self.stop.click(self.stopped, None, None, cancels=[taken, *runs, *saved], queue=False, **quiet)
         page.load(self.notice, None, notice, **quiet)
 
     def notice(self) -> Any:
@@ -262,21 +268,33 @@ class HandwritingTab:
         """The files to save of all pages that were read; the buttons get those of the chosen one."""
         documents = sheets.documents(kept)
         total, done = len(documents) * len(FORMS), itertools.count()
+        path = kept[min(chosen or 0, len(kept) - 1)].path if kept else None
+        own = next((document for document, one in documents if one == path), None)
 
-        def write(work: Work[None]) -> None:
+        def write(work: Work[list[Any]]) -> list[Any]:
             def tell(name: str, form: str) -> None:
                 work.tell(next(done), total, f"Writing {name} as {FORMS[form]}")
 
-            for document, path in documents:
-                self.downloads.made(document, path, partial(tell, path.name))
+            for document, one in documents:
+                self.downloads.made(document, one, partial(tell, one.name))
+            work.tell(total, total, "Packing the files")
+            return self.downloads.fill(own, path, documents) if own and path else self.downloads.clear()
 
-        # A second of its own: it does not end what the user may have begun meanwhile.
+        # Sessions of their own: it does not end what the user may have begun meanwhile.
         work = self.savings.begin(session(request), Work(write))
+        hidden, rest = gr.Button(visible=False), [gr.skip()] * len(self.downloads.buttons)
         for step, seconds in work.run():
-            yield [bar(step, seconds), *[gr.skip()] * len(self.downloads.buttons)]
-        path = kept[min(chosen or 0, len(kept) - 1)].path if kept else None
-        own = next((document for document, one in documents if one == path), None)
-        yield ["", *(self.downloads.fill(own, path, documents) if own and path else self.downloads.clear())]
+            shown = gr.Button(visible=True) if seconds >= _CANCEL_SECONDS else gr.skip()
+            yield [shown, hidden, bar(step, seconds), *rest]
+        yield [self._cancel(request), hidden, "", *work.result]
+
+    def unsaved(self, request: gr.Request | None = None) -> list[Any]:
+        """The files are not wanted now, or could not be written: whoever wants them can have them written again."""
+        return [self._cancel(request), gr.Button(visible=True), ""]
+
+    def _cancel(self, request: gr.Request | None) -> gr.Button:
+        """The button to cancel, which stays while pages are read."""
+        return gr.Button(visible=self.sessions.busy(session(request)))
 
     def ended(self, kept: Sequence[Sheet], chosen: int | None) -> list[Any]:
         """The reading was refused, has failed or was stopped: the pages that were read until then stay."""
@@ -285,6 +303,7 @@ class HandwritingTab:
     def stopped(self, request: gr.Request | None = None) -> None:
         """The user has waited enough; `ended` shows what there is."""
         self.sessions.stop(session(request))
+        self.savings.stop(session(request))
 
     def correct(self, kept: Sequence[Sheet], chosen: int | None, event: gr.EventData) -> list[Any]:
         """The lines as the user corrected them -> words in their places, and files of them."""

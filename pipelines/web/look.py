@@ -1,9 +1,9 @@
 """The tab to look inside: what the network sees and thinks likely in every frame, and which texts were weighed how."""
 
-import functools
 import html
 import json
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,12 @@ import gradio as gr
 
 from pipelines import lattice
 from pipelines.handwriting import HandwritingPipeline
-from pipelines.insight import LONGEST_SECONDS, Insight, Observer
+from pipelines.insight import LONGEST_SECONDS, STEPS, Insight, Observer
 from pipelines.speech import SpeechPipeline
 from pipelines.web import handwriting, speech
 from pipelines.web.limits import Limits, refusal, told
 from pipelines.web.once import Once
+from pipelines.web.pace import Pace, Way
 from pipelines.web.result import cache, percent
 from pipelines.web.work import Sessions, Work, bar, session
 
@@ -27,6 +28,10 @@ WAYS = {
     "beam": "Search, letters alone",
     "language": "Search with the language model",
 }
+# Seconds of each step of a look until one was taken here; the first look makes the decoders.
+GUESSED = {"ready": 5.0, "network": 0.5, "greedy": 0.1, "beam": 0.5, "language": 1.0, "weighing": 1.0, "drawing": 0.3}
+# Told how far a look is, and what is done next.
+Tell = Callable[[Way, str], object]
 EMPTY = '<p class="hint">The picture will appear here.</p>'
 EXPLANATION = f"""
 The network cuts its input, the sound or the line of writing, into short **frames** and says for each how likely every
@@ -57,7 +62,8 @@ class LookTab:
         self, speech_pipeline: Once[SpeechPipeline], handwriting_pipeline: Once[HandwritingPipeline], limits: Limits
     ) -> None:
         self.limits, self.sessions = limits, Sessions()
-        self.observers = {"speech": _observer(speech_pipeline), "handwriting": _observer(handwriting_pipeline)}
+        self.observers = {"speech": Observers(speech_pipeline), "handwriting": Observers(handwriting_pipeline)}
+        self.paces = {kind: Pace(GUESSED) for kind in self.observers}
         with gr.Row(equal_height=False):
             with gr.Column(min_width=300):
                 file = gr.File(
@@ -130,7 +136,11 @@ class LookTab:
         self, file: str | None, second: float | None, line: int | None, request: gr.Request | None = None
     ) -> Iterator[list[Any]]:
         """Looks, and tells meanwhile what it does; the values of `look` come last."""
-        work: Work[list[Any]] = Work(lambda work: self.look(file, second, line, lambda about: work.tell(about=about)))
+        work: Work[list[Any]] = Work(
+            lambda work: self.look(
+                file, second, line, lambda way, about: work.tell(way.done, way.total, about, left=way.left)
+            )
+        )
         self.sessions.begin(session(request), work)
         for step, seconds in work.run():
             yield [bar(step, seconds), *[gr.skip()] * 6]
@@ -154,26 +164,29 @@ class LookTab:
         file: str | None,
         second: float | None,
         line: int | None,
-        tell: Callable[[str], object] = lambda about: None,
+        tell: Tell = lambda way, about: None,
     ) -> list[Any]:
         """A file and the place to look at -> picture, summary, rows of readings, rows of words, two files to keep."""
         if file is None:
             raise refusal("There is no recording or picture yet; choose one, or look into an example")
         path = Path(file)
+        kind = "handwriting" if path.suffix.lower() in PICTURES else "speech"
+        observers = self.observers[kind]
+        steps = (*STEPS, "drawing") if observers.ready else ("ready", *STEPS, "drawing")
+        walk = self.paces[kind].walk(steps)
         with told(path):
-            # The first look makes the decoders, which takes longer than looking.
-            tell("Getting ready")
-            if path.suffix.lower() in PICTURES:
+            if not observers.ready:
+                tell(walk.begin("ready"), "Getting ready")
+            if kind == "handwriting":
                 self.limits.picture(path)
-                observe = self.observers["handwriting"]()
-                tell(f"Reading a line of {path.name} in three ways")
-                seen = observe(path, max(0, int(line or 1) - 1))
-            else:
-                observe = self.observers["speech"]()
-                tell(f"Reading {LONGEST_SECONDS:g} s of {path.name} in three ways")
-                seen = observe(path, second or 0.0)
-        tell("Drawing what was seen")
+            observe = observers()
+            part = f"{LONGEST_SECONDS:g} s" if kind == "speech" else "a line"
+            about = f"Reading {part} of {path.name} in three ways"
+            at = second or 0.0 if kind == "speech" else max(0, int(line or 1) - 1)
+            seen = observe(path, at, lambda step: tell(walk.begin(step), about))
+        tell(walk.begin("drawing"), "Drawing what was seen")
         svg = lattice.draw(seen)
+        walk.end()
         files = Path(tempfile.mkdtemp(dir=cache()))
         drawn, figures = files / f"{path.stem}.svg", files / f"{path.stem}.json"
         drawn.write_text(svg + "\n", encoding="utf-8")
@@ -188,17 +201,29 @@ class LookTab:
         ]
 
 
-def _observer(pipeline: Once[Any]) -> Callable[[], Observer]:
-    """Made when the tab is first used: its decoders take memory that the other tabs do not need.
+class Observers:
+    """The observer of a pipeline, made when the tab is first used: its decoders take memory that others do not need.
 
     Made again where the page has turned to another bundle.
     """
 
-    @functools.lru_cache(maxsize=1)
-    def made(of: Any) -> Observer:
-        return Observer(of.recognizer.bundle, of.recognizer.options)
+    def __init__(self, pipeline: Once[Any]) -> None:
+        self._pipeline, self._lock = pipeline, threading.Lock()
+        self._of: Any = None
+        self._made: Observer | None = None
 
-    return lambda: made(pipeline())
+    @property
+    def ready(self) -> bool:
+        """Whether one was made."""
+        return self._made is not None
+
+    def __call__(self) -> Observer:
+        """The observer of the pipeline that the page has now."""
+        of = self._pipeline()
+        with self._lock:
+            if self._made is None or self._of is not of:
+                self._of, self._made = of, Observer(of.recognizer.bundle, of.recognizer.options)
+            return self._made
 
 
 def region(inside: str) -> str:

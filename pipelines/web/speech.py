@@ -332,7 +332,7 @@ class SpeechTab:
 
     def teach(self, kept: Sequence[Recording], request: gr.Request | None = None) -> Iterator[list[Any]]:
         """The texts as they stand -> a ZIP file of samples to train on."""
-        lessons = []
+        lessons, total = [], 0.0
         for one in kept:
             if one.transcript is None:
                 continue
@@ -342,12 +342,14 @@ class SpeechTab:
                 lessons.append(SpokenLesson(one.path.stem, one.path, tuple(words), channel))
             if not channels:
                 lessons.append(SpokenLesson(one.path.stem, one.path, one.transcript.words))
+            total += one.seconds * max(1, len(channels))
         target = Path(tempfile.mkdtemp(dir=cache())) / "corrections.zip"
 
         def write(work: Work[int]) -> int:
-            work.tell(about="Cutting the recordings into samples")
+            about = "Cutting the recordings into samples"
+            work.tell(0.0, total, about)
             try:
-                return write_spoken(lessons, target)
+                return write_spoken(lessons, target, lambda seconds: work.tell(seconds, total, about))
             except RecogError as error:
                 raise refusal(str(error)) from error
 

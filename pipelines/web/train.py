@@ -2,7 +2,7 @@
 
 import html
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from pipelines.web import chart, handwriting, speech
 from pipelines.web.limits import Limits, refusal, told
 from pipelines.web.once import Once
 from pipelines.web.result import cache
+from pipelines.web.work import Sessions, Work, bar, session
 from recog import checkpoint, curves
 from recog.errors import RecogError
 
@@ -68,7 +69,7 @@ class TrainTab:
         training: Training,
     ) -> None:
         self.pipelines: dict[str, Once[Any]] = {"speech": speech_pipeline, "handwriting": handwriting_pipeline}
-        self.limits, self.training = limits, training
+        self.limits, self.training, self.sessions = limits, training, Sessions()
         # The pipelines that the page began with, to go back to.
         self._first: dict[str, Any] = {}
         if training.runs is None:
@@ -98,7 +99,10 @@ class TrainTab:
                 with gr.Row():
                     name = gr.Textbox(label="Name of the new recogniser", max_length=40, min_width=130)
                     passes = gr.Number(label="Passes over the samples", value=25, minimum=1, precision=0, min_width=130)
-                go = gr.Button("Start training", variant="primary")
+                with gr.Row():
+                    go = gr.Button("Start training", variant="primary", min_width=120)
+                    cancel = gr.Button("Cancel", variant="stop", min_width=90, visible=False)
+                progress = gr.HTML("", padding=False)
                 with gr.Accordion("What must be in the folder?", open=False):
                     gr.Markdown(EXPLANATION)
             with gr.Column(min_width=300):
@@ -114,8 +118,15 @@ class TrainTab:
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         shown = [status, drawn, stop, resume, use, back, clock]
         busy: dict[str, Any] = {"show_progress_on": [status], "api_visibility": "private"}
-        begun = go.click(self.begin, [bundle, path, file, name, passes], [run, file, *shown], **busy)
-        begun.failure(lambda: None, None, file, **quiet)
+        given, begins = [bundle, path, file, name, passes], [progress, run, file, *shown]
+        pressed = go.click(lambda: gr.Button(visible=True), None, cancel, queue=False, **quiet)
+        begun = pressed.then(self.begin, given, begins, show_progress_on=[progress], api_visibility="private")
+        # What stands in `then` is not done after a failure; gradio takes a cancel for one.
+        begun.failure(
+            lambda: [gr.Button(visible=False), "", None], None, [cancel, progress, file], queue=False, **quiet
+        )
+        begun.success(lambda: gr.Button(visible=False), None, cancel, **quiet)
+        cancel.click(self.cancelled, None, None, cancels=[begun], queue=False, **quiet)
         for button, act in ((stop, self.stop), (resume, self.go_on), (use, self.use), (back, self.back)):
             button.click(act, run, shown, **busy)
         clock.tick(self.show, run, shown, concurrency_limit=None, **quiet)
@@ -136,24 +147,53 @@ class TrainTab:
         first = choices[0][1] if choices else None
         return [gr.Dropdown(choices, value=first), gr.Dropdown(names, value=latest), *self.show(latest)]
 
-    def begin(self, bundle: str | None, path: str, file: str | None, name: str, passes: float | None) -> list[Any]:
-        """Starts a run on a folder, or on what a zip holds."""
-        if not bundle or not name.strip() or not (file or (self.training.folders and path.strip())):
+    def begin(
+        self,
+        bundle: str | None,
+        path: str,
+        file: str | None,
+        name: str,
+        passes: float | None,
+        request: gr.Request | None = None,
+    ) -> Iterator[list[Any]]:
+        """Starts a run on a folder, or on what a zip holds; tells meanwhile how far its samples are looked through."""
+        name, path = name.strip(), path.strip()
+        if not bundle or not name or not (file or (self.training.folders and path)):
             raise refusal("Choose a recogniser to begin with, a folder or its zip, and a name for what it becomes")
         count = 1 if passes is None else int(passes)  # a field that was emptied gives None
-        try:
-            begins = str(self.runs.get(bundle).bundle()) if bundle in self.runs.names() else bundle
-            if file:
-                with tempfile.TemporaryDirectory(dir=cache()) as room, told(Path(file)):
-                    samples = Path(room) / "samples"
-                    unpacking.unpack(Path(file), samples, UNPACKED * self.limits.megabytes * 1_000_000)
-                    self.runs.begin(name.strip(), begins, samples, count, sent=True)
-            else:
-                self.runs.begin(name.strip(), begins, Path(path.strip()).expanduser(), count)
-        except (RecogError, OSError) as error:
-            sent = self.runs.folder / name.strip() / "samples"
-            raise refusal(str(error).replace(str(sent), "the zip")) from error
-        return [gr.Dropdown(self.runs.names(), value=name.strip()), None, *self.show(name.strip())]
+
+        def start(work: Work[None]) -> None:
+            def looking(done: int, all_: int) -> None:
+                work.tell(done, all_, "Looking through the samples")
+
+            try:
+                begins = str(self.runs.get(bundle).bundle()) if bundle in self.runs.names() else bundle
+                if file:
+                    with tempfile.TemporaryDirectory(dir=cache()) as room, told(Path(file)):
+                        samples = self._unpacked(Path(file), Path(room), work)
+                        self.runs.begin(name, begins, samples, count, True, looking)
+                else:
+                    self.runs.begin(name, begins, Path(path).expanduser(), count, False, looking)
+            except (RecogError, OSError) as error:
+                sent = self.runs.folder / name / "samples"
+                raise refusal(str(error).replace(str(sent), "the zip")) from error
+
+        work = self.sessions.begin(session(request), Work(start))
+        for step, seconds in work.run():
+            yield [bar(step, seconds), *[gr.skip()] * 9]
+        yield ["", gr.Dropdown(self.runs.names(), value=name), None, *self.show(name)]
+
+    def _unpacked(self, packed: Path, room: Path, work: Work[None]) -> Path:
+        """The folder of what a zip holds."""
+        most = UNPACKED * self.limits.megabytes * 1_000_000
+        unpacking.unpack(
+            packed, room / "samples", most, lambda done, all_: work.tell(done, all_, f"Unpacking {packed.name}")
+        )
+        return room / "samples"
+
+    def cancelled(self, request: gr.Request | None = None) -> None:
+        """The user wants no run of these samples; what was unpacked of them is deleted."""
+        self.sessions.stop(session(request))
 
     def stop(self, name: str | None) -> list[Any]:
         """Ends the run on show; its state is saved."""

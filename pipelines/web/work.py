@@ -5,7 +5,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import gradio as gr
@@ -33,6 +33,10 @@ class Step:
     about: str = ""
     # What there is so far, where it can be shown.
     partial: Any = None
+    # Seconds that are expected to be left, where somebody knows better than by the share that is done.
+    left: float | None = None
+    # Seconds after the beginning when this was so; None: now.
+    at: float | None = field(default=None, compare=False)
 
 
 class Work(Generic[T]):
@@ -45,12 +49,21 @@ class Work(Generic[T]):
         self._result: list[T] = []
         self._error: BaseException | None = None
         self._began = 0.0
+        # Done when the work has ended or was left, and nobody can stop it any more.
+        self.ended: Callable[[], object] = lambda: None
 
-    def tell(self, done: float = 0.0, total: float | None = None, about: str = "", partial: Any = None) -> None:
-        """How far the work is. Raises StoppedError where the user wants no more of it."""
+    def tell(
+        self,
+        done: float = 0.0,
+        total: float | None = None,
+        about: str = "",
+        partial: Any = None,
+        left: float | None = None,
+    ) -> None:
+        """How far the work is, as in Step. Raises StoppedError where the user wants no more of it."""
         if self._stopped.is_set():
             raise StoppedError
-        self._steps.put(Step(done, total, about, partial))
+        self._steps.put(Step(done, total, about, partial, left, self.seconds))
 
     def stop(self) -> None:
         """Ends the work the next time that it tells how far it is."""
@@ -83,6 +96,7 @@ class Work(Generic[T]):
                     yield step, now - self._began
         finally:
             self.stop()
+            self.ended()
         if self._error is not None:
             raise self._error
 
@@ -116,6 +130,8 @@ class Sessions:
         with self._lock:
             before = self._works.pop(session or "", None)
             self._works[session or ""] = work
+        # What came of it, and of whose recording, is not kept here.
+        work.ended = lambda: self._forget(session, work)
         if before is not None:
             before.stop()
         return work
@@ -126,6 +142,16 @@ class Sessions:
             work = self._works.pop(session or "", None)
         if work is not None:
             work.stop()
+
+    def busy(self, session: str | None) -> bool:
+        """Whether work of the session is under way."""
+        with self._lock:
+            return (session or "") in self._works
+
+    def _forget(self, session: str | None, work: Work[Any]) -> None:
+        with self._lock:
+            if self._works.get(session or "") is work:
+                del self._works[session or ""]
 
 
 def session(request: gr.Request | None) -> str | None:
@@ -139,7 +165,12 @@ def bar(step: Step, seconds: float) -> str:
     if not step.total:
         return f'<div class="progress"><progress aria-label="{about}"></progress><span>{about}</span></div>'
     share = min(1.0, max(0.0, step.done / step.total))
-    left = f", {remaining(seconds * (1 - share) / share)}" if share > 0 and seconds >= _FIRST_SECONDS else ""
+    at, expected = seconds if step.at is None else step.at, step.left
+    if expected is None and share > 0:
+        expected = at * (1 - share) / share
+    known = expected is not None and seconds >= _FIRST_SECONDS
+    # Time went on since it was told how far the work is.
+    left = f", {remaining((expected or 0.0) - (seconds - at))}" if known else ""
     return (
         f'<div class="progress"><progress max="100" value="{100 * share:.0f}" aria-label="{about}"></progress>'
         f"<span>{about}: {100 * share:.0f} %{left}</span></div>"

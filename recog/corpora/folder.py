@@ -1,5 +1,6 @@
 """The simplest corpus: recordings in a folder, each with a text file of the same name beside it."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from tqdm import tqdm
@@ -9,13 +10,17 @@ from recog.corpora.found import Found, Sample, transcript, walk, written_path
 from recog.errors import InputError
 
 
-def read(source: Path, base: Path) -> Found:
-    """a.wav + a.txt, in any depth -> samples for a manifest in the folder `base`. Refuses a source without one."""
+def read(source: Path, base: Path, tell: Callable[[int, int], object] = lambda done, all_: None) -> Found:
+    """a.wav + a.txt, in any depth -> samples for a manifest in the folder `base`. Refuses a source without one.
+
+    `tell` is told of recordings looked at, and of how many there are; what it raises ends the reading.
+    """
     found = Found()
     files = walk(source, found)
     recordings = [path for path in files if path.suffix.lower() in duration.SUFFIXES]
     texts = {path for path in files if path.suffix == ".txt"}
-    for path in tqdm(recordings, "recordings", unit="file", mininterval=0.5):
+    for number, path in enumerate(tqdm(recordings, "recordings", unit="file", mininterval=0.5)):
+        tell(number, len(recordings))
         name = path.relative_to(source)
         if path.with_suffix(".txt") not in texts:
             found.leave_out("no .txt beside the recording", name.as_posix())

@@ -1,5 +1,6 @@
 """Line images with their text beside them in .gt.txt, as Tesseract, kraken, Calamari and OCRopus keep them."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 from tqdm import tqdm
@@ -14,10 +15,11 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp")
 VARIANTS = ("", ".nrm", ".bin")
 
 
-def read(source: Path, base: Path) -> Found:
+def read(source: Path, base: Path, tell: Callable[[int, int], object] = lambda done, all_: None) -> Found:
     """a.png (or a.nrm.png, a.bin.png, .jpg ...) + a.gt.txt, in any depth -> samples for a manifest in `base`.
 
-    Every picture is decoded once, so that a damaged one is met here. Refuses a source without a sample.
+    Every picture is decoded once, so that a damaged one is met here. `tell` is told of lines looked at, and of how many
+    there are; what it raises ends the reading. Refuses a source without a sample.
     """
     found = Found()
     files = walk(source, found)
@@ -25,7 +27,8 @@ def read(source: Path, base: Path) -> Found:
     # Under its name with a lower-case suffix: scanners write .PNG and .TIF too.
     pictures = {path.with_suffix(path.suffix.lower()): path for path in files if path.suffix.lower() in SUFFIXES}
     explained = set[Path]()
-    for path in tqdm(texts, "lines", unit="line", mininterval=0.5):
+    for number, path in enumerate(tqdm(texts, "lines", unit="line", mininterval=0.5)):
+        tell(number, len(texts))
         stem = path.with_name(path.name.removesuffix(TEXT))
         name = stem.relative_to(source).as_posix()
         mine = _pictures(stem, pictures)
