@@ -13,13 +13,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts" / "experi
 import character_model
 import family
 import framewise
+import joined_words
 import keywords
 import scaling
+import single_words
+import soundfile
+from PIL import Image
 
 from recog.audio import SpeechFrontend
 from recog.ctc.hypothesis import Span
 from recog.errors import InputError
+from recog.models.network import Network
 from recog.tasks import utterances
+from recog.tasks.journal import Journal
 
 
 def quick(experiment: object, folder: Path, *more: str) -> list[str]:
@@ -66,11 +72,79 @@ def test_a_run_that_is_done_is_not_done_again_unless_its_settings_change(
 ) -> None:
     chosen = family.settings("speech", [*family.QUICK, *family.QUICK_KIND["speech"], "data.weights={}"])
     rows = family.toy_corpus("speech", tmp_path / "toy", 2)
-    taught = family.teach(chosen, rows, tmp_path / "run")
+    kept = tmp_path / "runs.jsonl"
+    runs = family.teach("a", chosen, rows, tmp_path, 1, Journal(kept))
+    (line,) = kept.read_text(encoding="utf-8").splitlines()
+    assert json.loads(line)["value"]["cer"] == runs.cer == runs.each[0].cer
     monkeypatch.setattr(family.training, "train", lambda *_: pytest.fail("trained again"))
-    assert family.teach(chosen, rows, tmp_path / "run") == taught
-    with pytest.raises(pytest.fail.Exception, match="trained again"):
-        family.teach(replace(chosen, fit=replace(chosen.fit, seed=2)), rows, tmp_path / "run")
+    assert family.teach("a", chosen, rows, tmp_path, 1, Journal(kept)) == replace(
+        runs, minutes=json.loads(line)["seconds"] / 60
+    )
+    for changed in (("a", replace(chosen, text_rule="strict"), 1), ("a", chosen, 2), ("b", chosen, 1)):
+        with pytest.raises(pytest.fail.Exception, match="trained again"):
+            family.teach(*changed[:2], rows, tmp_path, changed[2], Journal(kept))
+
+
+def test_each_form_in_the_family_table_is_another_network_but_of_the_same_stream() -> None:
+    built = {
+        name: Network(family.settings("speech", changes).network, 40, 5)
+        for name, changes in family.KINDS_OF_CELL.items()
+    }
+    told = {name: (network.config, [w.shape for w in network.state_dict().values()]) for name, network in built.items()}
+    assert all(told[one] != told[other] for one in told for other in told if one != other)
+    assert {network.config.projection for network in built.values()} == {64}
+
+
+def test_words_are_cut_where_they_stand_and_pages_kept_apart(tmp_path: Path) -> None:
+    rows = []
+    for page in range(4):
+        # A black bar for each word: 10 pixels from 20 on, 30 from 50 on.
+        picture = np.full((16, 100), 255, np.uint8)
+        picture[:, 20:30] = picture[:, 50:80] = 0
+        Image.fromarray(picture).save(tmp_path / f"{page}.png")
+        words = [{"text": "to", "box": [20, 0, 30, 16]}, {"text": "be" if page else "No", "box": [50, 0, 80, 16]}]
+        rows.append({"image": f"{page}.png", "text": "to be", "page": f"p{page}", "words": words})
+    family.manifest.write(tmp_path / "lines.jsonl", rows)
+    asked = [str(tmp_path / "lines.jsonl"), "--out", str(tmp_path / "words"), "--words", "2", "--each", "2"]
+    assert single_words.main([*asked, "--held-out", "2"]) == 0
+    told = {name: family.manifest.read(tmp_path / "words" / f"{name}.jsonl") for name in ("train", "dev")}
+    # "be" on pages 1 to 3, "to" on all four, two of each: 1 and 2, 0 and 2; pages 0 and 2 are held out.
+    assert [(row.text, row.fields["page"]) for row in told["train"]] == [("be", "p1")]
+    assert [(row.text, row.fields["page"], row.fields["part"]) for row in told["dev"]] == [
+        ("be", "p2", "tune"),
+        ("to", "p0", "report"),
+        ("to", "p2", "tune"),
+    ]
+    with Image.open(told["train"][0].path) as picture:
+        assert picture.size == (36, 16)
+        assert np.asarray(picture)[0].tolist() == [255] * 3 + [0] * 30 + [255] * 3
+    family.manifest.write(tmp_path / "none.jsonl", [{"image": "0.png", "text": "to be"}])
+    assert single_words.main([str(tmp_path / "none.jsonl"), "--out", str(tmp_path / "x")]) == 1
+
+
+def test_words_are_joined_in_one_voice_with_pauses_between(tmp_path: Path) -> None:
+    rows = []
+    for number in range(6):
+        # Words of 0.1 s, each at a level of its own; the voices a and b take turns.
+        soundfile.write(tmp_path / f"{number}.wav", np.full(1600, (number + 1) / 10, np.float32), 16000, "FLOAT")
+        voice = "ab"[number % 2]
+        rows.append({"audio": f"{number}.wav", "text": str(number), "speaker": voice, "phones": f"P{number}"})
+    family.manifest.write(tmp_path / "words.jsonl", rows)
+    asked = [str(tmp_path / "words.jsonl"), "--out", str(tmp_path / "strings"), "--count", "4", "--most", "4"]
+    assert joined_words.main(asked) == 0
+    for number, row in enumerate(family.manifest.read(tmp_path / "strings" / "rows.jsonl")):
+        said = [int(word) for word in row.text.split()]
+        assert 3 <= len(said) <= 4 and {one % 2 for one in said} == {number % 2}
+        assert row.fields["speaker"] == "ab"[number % 2]
+        assert row.fields["phones"] == " ".join(f"P{one}" for one in said)
+        sound, _ = soundfile.read(row.path)
+        assert row.duration == pytest.approx(len(sound) / 16000)
+        levels = [level for at, level in enumerate(sound) if at == 0 or level != sound[at - 1]]
+        heard = [round(10 * level) - 1 for level in levels if level > 0.05]
+        assert heard == said and len(levels) == 2 * len(said) - 1
+        pauses = len(sound) / 16000 - 0.1 * len(said)
+        assert 0.05 * (len(said) - 1) <= pauses <= 0.25 * (len(said) - 1)
+    assert joined_words.main([*asked, "--least", "5"]) == 1
 
 
 def test_rows_are_taken_evenly_and_dev_rows_by_their_part(tmp_path: Path) -> None:
@@ -154,8 +228,6 @@ def test_one_way_has_as_many_weights_as_both() -> None:
 
 
 def test_timits_frames_are_those_of_its_phn_files(tmp_path: Path) -> None:
-    import soundfile
-
     soundfile.write(tmp_path / "SX1.wav", np.zeros(4800, np.float32), 16000)
     (tmp_path / "SX1.PHN").write_text("0 800 h#\n800 1600 bcl\n1600 2400 b\n2400 3200 q\n3200 4800 ao\n")
     row = family.manifest.Row("SX1.wav", tmp_path / "SX1.wav", "audio", "h# bcl b q ao")
@@ -171,14 +243,12 @@ def test_timits_frames_are_those_of_its_phn_files(tmp_path: Path) -> None:
 
 
 def test_frames_are_given_to_the_phones_a_row_tells(tmp_path: Path) -> None:
-    import soundfile
     import torch
     from conftest import TINY_NETWORK, TINY_SPEECH, spell_wave
 
     from recog import checkpoint
     from recog.alphabet import Alphabet
     from recog.checkpoint import Bundle
-    from recog.models.network import Network
 
     torch.manual_seed(1)
     network = Network(replace(TINY_NETWORK, phones=39), TINY_SPEECH.features, 3).eval()

@@ -1,16 +1,20 @@
 """Every cell of the LSTM family in one and the same small recogniser, for speech and for handwriting.
 
-python scripts/experiments/family.py --speech TRAIN DEV --handwriting TRAIN DEV --out FOLDER [--cells lstm,gru]
-    [--rows 400] [--dev-rows 100] [--longest 500] [--epochs 8] [--seeds 1] [--set network.hidden=64] [--json FILE]
+python scripts/experiments/family.py --speech TRAIN DEV --handwriting TRAIN DEV | --toy --out FOLDER [--cells "lstm; gru"]
+    [--rows 400] [--dev-rows 100] [--longest 500] [--epochs 8] [--seeds 1] [--set network.hidden=64]
+    [--set-speech frontend.rate_hz=8000] [--set-handwriting frontend.height_px=32] [--journal FILE.jsonl] [--json FILE]
     [--plot FILE.png] [--quick]
 
-The recogniser is that of the presets toy-speech and toy-handwriting with `network.cell` changed and nothing else. CER is
-greedy, on dev rows that had no part in choosing the best epoch. An epoch's time is the median training step on one
+The recogniser is that of the presets toy-speech and toy-handwriting with the cell changed and nothing else (`KINDS_OF_CELL`). A
+run has as many updates as its epochs have batches, so that a busy machine changes no figure but the minutes. CER is greedy,
+on dev rows that had no part in choosing the best epoch. An epoch's time is the median training step on one
 batch times the epoch's batches: processor seconds, or seconds of the clock on a GPU; memory is what one step keeps for its
-backward pass. The quick form whistles and draws its own samples.
+backward pass. Each run's figures go to a file of lines at once (FOLDER/runs.jsonl unless told) and are not computed
+again. The quick form whistles and draws its own samples, four letters in all; `--toy --out FOLDER` takes every cell over them.
 """
 
 import argparse
+import hashlib
 import json
 import statistics
 import sys
@@ -19,6 +23,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -43,10 +48,21 @@ from recog.manifest import Row
 from recog.models.cells import family
 from recog.models.network import Network
 from recog.tasks import report
+from recog.tasks.journal import Journal
 from recog.text import rule
 from recog.trainer import scores_of
 
 KINDS = ("speech", "handwriting")
+# What is compared, and the settings that make it: every cell of the family, its forms of 1997, and what lies beside cells.
+KINDS_OF_CELL = {
+    **{name: (f"network.cell={name}",) for name in family},
+    "1997, blocks of 4": ("network.cell=lstm-1997", "network.cell_options.block=4"),
+    "1997, truncated": ("network.cell=lstm-1997", "network.cell_options.truncated=true"),
+    "peephole, identity": ("network.cell=peephole", 'network.cell_options.squash="identity"'),
+    "highway": ("network.highway=true",),
+    "convolutional": ("network.plane=convolutional",),
+    "multidimensional": ("network.plane=multidimensional",),
+}
 # A run that is watched, not tuned: no averages of bundles, nothing written that nobody reads.
 PLAIN = ("fit.keep_best=1", 'fit.tensorboard="no"', "fit.log_every=1000", "fit.save_minutes=1000")
 # What the quick form's recognisers are made of: small enough to learn four letters in a second.
@@ -85,8 +101,20 @@ class Taught:
     cer_interval: tuple[float, float]
     parameters: int
     updates: int
-    # Wall time of the run, scoring included.
+
+
+@dataclass(frozen=True)
+class Runs:
+    """The same training from several seeds."""
+
+    each: tuple[Taught, ...]
+    # Processor minutes of all of them, scoring included.
     minutes: float
+
+    @property
+    def cer(self) -> float:
+        """The mean over the seeds."""
+        return statistics.mean(one.cer for one in self.each)
 
 
 def settings(kind: str, overrides: Sequence[str]) -> Training:
@@ -118,12 +146,12 @@ def corpus(chosen: Training, train: Path, dev: Path, rows: int, dev_rows: int, l
     )
 
 
-def toy_corpus(kind: str, folder: Path, count: int, seed: int = 1) -> Corpus:
+def toy_corpus(kind: str, folder: Path, count: int, report_rows: int = 16, seed: int = 1) -> Corpus:
     """Texts of two to four of four letters, whistled by steady voices or drawn: what a small network learns in a second."""
     random = np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
-    for number in range(count + 24):
+    for number in range(count + 8 + report_rows):
         text = "".join(random.choice(list("adnt"), random.integers(2, 5)))
         row: dict[str, object] = {"text": text, "source": "toy"}
         if kind == "speech":
@@ -140,22 +168,35 @@ def toy_corpus(kind: str, folder: Path, count: int, seed: int = 1) -> Corpus:
     return Corpus(read[:count], read[count : count + 8], read[count + 8 :])
 
 
-def teach(chosen: Training, rows: Corpus, folder: Path) -> Taught:
-    """Trains in `folder` and measures on the report rows; a run that is done there with the same settings is not done again."""
-    done, what = folder / "taught.json", json.dumps([asdict(chosen), len(rows.train)])
-    if done.is_file() and (kept := json.loads(done.read_text(encoding="utf-8")))["what"] == what:
-        return Taught(**{**kept["taught"], "cer_interval": tuple(kept["taught"]["cer_interval"])})
+def named(name: str, chosen: Training, rows: Corpus) -> str:
+    """The name with a digest of all that the figures depend on: settings and rows, but for the seed."""
+    some = [[row.id for row in part] for part in (rows.train, rows.tune, rows.report)]
+    what = json.dumps([asdict(replace(chosen, fit=replace(chosen.fit, seed=0))), some])
+    return f"{name} {hashlib.sha256(what.encode()).hexdigest()[:12]}"
+
+
+def teach(name: str, chosen: Training, rows: Corpus, folder: Path, seeds: int, journal: Journal) -> Runs:
+    """Trains in folders below `folder` and measures on the report rows; runs that the journal knows are not done again."""
+
+    def run(seed: int) -> dict[str, Any]:
+        return asdict(
+            once(replace(chosen, fit=replace(chosen.fit, seed=1 + seed)), rows, folder / f"{name}-{1 + seed}")
+        )
+
+    found = journal.figures(named(name, chosen, rows), seeds, run)
+    each = (Taught(**{**value, "cer_interval": tuple(value["cer_interval"])}) for value in found.values)
+    return Runs(tuple(each), found.minutes)
+
+
+def once(chosen: Training, rows: Corpus, folder: Path) -> Taught:
+    """One training."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, some in (("train", rows.train), ("dev", rows.tune)):
         manifest.write(folder / f"{name}.jsonl", [{**row.fields, row.media: str(row.path.resolve())} for row in some])
     fitted = training.train(chosen, folder / "train.jsonl", folder / "dev.jsonl", folder)
     scores = scores_of(checkpoint.load(folder / "best"), rows.report)
     parameters = sum(one.numel() for one in fitted.bundle.network.parameters())
-    taught = Taught(scores.characters.rate, scores.cer_interval, parameters, fitted.updates, fitted.minutes)
-    partial = done.with_name("taught.partial")
-    partial.write_text(json.dumps({"what": what, "taught": asdict(taught)}), encoding="utf-8")
-    partial.replace(done)
-    return taught
+    return Taught(scores.characters.rate, scores.cer_interval, parameters, fitted.updates)
 
 
 @dataclass(frozen=True)
@@ -198,8 +239,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = report.parser(__doc__, seeds=1)
     for kind in KINDS:
         options.add_argument(f"--{kind}", nargs=2, type=Path, metavar=("TRAIN", "DEV"), help=f"manifests of {kind}")
+    options.add_argument("--toy", action="store_true", help="every cell on the quick form's own letters, in minutes")
     options.add_argument("--out", type=Path, help="folder of the runs; those done are not done again")
-    options.add_argument("--cells", help="names with commas between (default: the whole family)")
+    options.add_argument("--cells", help="names with '; ' between (default: all)")
     options.add_argument("--rows", type=int, default=400, help="rows to train on, evenly spaced (default 400)")
     options.add_argument("--dev-rows", type=int, default=100, help="rows to measure on (default 100)")
     options.add_argument(
@@ -207,9 +249,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     options.add_argument("--epochs", type=int, default=8, help="passes over the rows (default 8)")
     options.add_argument("--set", action="append", default=[], dest="overrides", help="setting of all runs")
+    for kind in KINDS:
+        options.add_argument(f"--set-{kind}", action="append", default=[], help=f"setting of all runs of {kind}")
     arguments = options.parse_args(argv)
-    if not arguments.quick and not (arguments.out and (arguments.speech or arguments.handwriting)):
-        options.error("give --out and --speech or --handwriting with two manifests, or --quick")
+    unknown = sorted(set(arguments.cells.split("; ") if arguments.cells else ()) - set(KINDS_OF_CELL))
+    if unknown:
+        options.error(f"no cell is called {unknown[0]!r}; there are {'; '.join(KINDS_OF_CELL)}")
+    if not arguments.quick and not (arguments.out and (arguments.toy or arguments.speech or arguments.handwriting)):
+        options.error("give --out and --speech or --handwriting with two manifests or --toy, or --quick")
     try:
         if arguments.quick:
             with tempfile.TemporaryDirectory() as folder:
@@ -222,28 +269,29 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def compare(arguments: argparse.Namespace, out: Path) -> int:
     """Every cell on every corpus."""
-    cells = (arguments.cells or ("lstm,peephole" if arguments.quick else ",".join(family))).split(",")
+    cells = (arguments.cells or ("lstm; peephole" if arguments.quick else "; ".join(KINDS_OF_CELL))).split("; ")
     # The quick form has time for one run of a kind.
     reads = {kind: [cells[-1 - n % len(cells)]] if arguments.quick else cells for n, kind in enumerate(KINDS)}
-    rows, marks, rates = [], [], {}
+    seeds = 1 if arguments.quick else arguments.seeds
+    journal = Journal(arguments.journal or (None if arguments.quick else out / "runs.jsonl"))
+    out.mkdir(parents=True, exist_ok=True)
+    rows, marks, rates = report.Rows(), [], {}
     for kind, colour in zip(KINDS, report.COLOURS, strict=False):
         given = getattr(arguments, kind)
-        if not arguments.quick and not given:
+        own = arguments.quick or arguments.toy
+        if not own and not given:
             continue
-        shared = (*QUICK, *QUICK_KIND[kind]) if arguments.quick else (*PLAIN, f"fit.epochs={arguments.epochs}")
-        chosen = settings(kind, [*shared, *arguments.overrides])
-        if arguments.quick:
-            some = toy_corpus(kind, out / f"toy-{kind}", 80)
+        shared = (*QUICK, *QUICK_KIND[kind]) if own else (*PLAIN, f"fit.epochs={arguments.epochs}")
+        shared = (*shared, *arguments.overrides, *getattr(arguments, f"set_{kind}"))
+        if own:
+            some = toy_corpus(kind, out / f"toy-{kind}", 80, 16 if arguments.quick else arguments.dev_rows)
         else:
-            some = corpus(chosen, *given, arguments.rows, arguments.dev_rows, arguments.longest)
+            some = corpus(settings(kind, shared), *given, arguments.rows, arguments.dev_rows, arguments.longest)
         for cell in reads[kind]:
-            with_cell = replace(chosen, network=replace(chosen.network, cell=cell))
-            taught = [
-                teach(replace(with_cell, fit=replace(chosen.fit, seed=seed)), some, out / f"{kind}-{cell}-{seed}")
-                for seed in range(1, 2 if arguments.quick else 1 + arguments.seeds)
-            ]
-            rates[kind, cell] = statistics.mean(one.cer for one in taught)
-            rows.append(described(kind, cell, taught, cost(with_cell, some, 2 if arguments.quick else 5)))
+            chosen, name = settings(kind, (*shared, *KINDS_OF_CELL[cell])), f"{kind}-{cell}"
+            runs = teach(name, chosen, some, out, seeds, journal)
+            rates[kind, cell] = runs.cer
+            rows.append(described(kind, cell, runs, spent(name, chosen, some, 2 if arguments.quick else 5, journal)))
         dots = [(float(n), 100 * rates[kind, cell]) for n, cell in enumerate(cells, 1) if (kind, cell) in rates]
         marks += [plot.Line("" if n else kind, (dot,), colour) for n, dot in enumerate(dots)]
     claims = [
@@ -254,17 +302,23 @@ def compare(arguments: argparse.Namespace, out: Path) -> int:
     return report.finish(arguments, rows, claims, panels, ", ".join(f"{n}: {cell}" for n, cell in enumerate(cells, 1)))
 
 
-def described(kind: str, cell: str, taught: Sequence[Taught], costs: Cost) -> report.Row:
+def spent(name: str, chosen: Training, rows: Corpus, rounds: int, journal: Journal) -> Cost:
+    """The cost from the journal, or measured."""
+    found = journal.figures(f"cost of {named(name, chosen, rows)}", 1, lambda _: asdict(cost(chosen, rows, rounds)))
+    return Cost(**found.values[0])
+
+
+def described(kind: str, cell: str, runs: Runs, costs: Cost) -> report.Row:
     """A row of the table."""
-    low, high = taught[0].cer_interval
-    cer = f"CER {100 * statistics.mean(one.cer for one in taught):.1f} %"
-    if len(taught) > 1:
-        low, high = min(one.cer for one in taught), max(one.cer for one in taught)
+    first = runs.each[0]
+    low, high = first.cer_interval
+    if len(runs.each) > 1:
+        low, high = min(one.cer for one in runs.each), max(one.cer for one in runs.each)
     ours = (
-        f"{cer} ({100 * low:.1f} to {100 * high:.1f}), {taught[0].parameters:,} parameters, "
-        f"{costs.epoch_seconds:.1f} s an epoch, {costs.megabytes:.1f} MB kept a step"
+        f"CER {100 * runs.cer:.1f} % ({100 * low:.1f} to {100 * high:.1f}), {first.parameters:,} parameters, "
+        f"{first.updates:,} updates, {costs.epoch_seconds:.1f} s an epoch, {costs.megabytes:.1f} MB kept a step"
     )
-    return report.Row(f"{kind}: {cell}", "-", ours, len(taught), sum(one.minutes for one in taught))
+    return report.Row(f"{kind}: {cell}", "-", ours, len(runs.each), runs.minutes)
 
 
 if __name__ == "__main__":

@@ -140,7 +140,7 @@ def spot(
     taught: Sequence[Utterance], tested: Sequence[Utterance], both: bool, size: int, arguments: argparse.Namespace
 ) -> Spotted:
     """Trains and measures; one way with the same number of cells in all."""
-    began, accuracy, scores, weights = time.monotonic(), [], np.zeros((0, 0)), 0
+    began, accuracy, scores, weights = time.process_time(), [], np.zeros((0, 0)), 0
     hidden = arguments.hidden if both else 2 * arguments.hidden
     for seed in range(arguments.seeds):
         torch.manual_seed(seed)
@@ -149,7 +149,7 @@ def spot(
         log_probs, weights = answers(network, tested), weights_of(network)
         accuracy.append(1 - label_error([greedy(one).labels for one in log_probs], tested))
         scores = np.array([one[:, 1:].max(axis=0) for one in log_probs], np.float64)
-    return Spotted(tuple(accuracy), scores, weights, (time.monotonic() - began) / 60)
+    return Spotted(tuple(accuracy), scores, weights, (time.process_time() - began) / 60)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -224,12 +224,12 @@ def full(arguments: argparse.Namespace) -> int:
     ]
     peers = []
     if arguments.bundle:
-        began = time.monotonic()
+        began = time.process_time()
         recognizer = Recognizer(checkpoint.load(arguments.bundle), DecodingOptions(beam=0))
         pairs = evaluate(recognizer, others).pairs
         accuracy = 1 - label_error([numbers(spoken(pair.hypothesis), words) for pair in pairs], tested)
         ours = f"accuracy {100 * accuracy:.1f} %, found in whole transcripts"
-        peers.append(report.Row(recognizer.bundle.name, "-", ours, 1, (time.monotonic() - began) / 60))
+        peers.append(report.Row(recognizer.bundle.name, "-", ours, 1, (time.process_time() - began) / 60))
     print(f"keywords: {', '.join(words)}; {len(taught)} recordings learnt\n")
     return told(arguments, found, tested, words, hours, peers, claims)
 

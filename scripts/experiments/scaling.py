@@ -1,18 +1,18 @@
 """How the error falls with more data, more parameters and more training: power laws, fitted and drawn.
 
 python scripts/experiments/scaling.py speech --train TRAIN --dev DEV --out FOLDER [--shares 0.125,0.25,0.5,1]
-    [--hidden 16,32,64] [--epochs 2,4,8] [--rows 800] [--dev-rows 100] [--longest 500] [--seeds 1] [--json FILE]
-    [--plot FILE.png] [--quick]
+    [--hidden 16,32,64] [--epochs 2,4,8] [--rows 800] [--dev-rows 100] [--longest 500] [--seeds 1] [--set network.layers=1]
+    [--journal FILE.jsonl] [--json FILE] [--plot FILE.png] [--quick]
 
 The question of Kaplan et al. (2020), asked of this recogniser: CER = a x^-b, a line through the logarithms. One axis changes
 at a time, the others stay at their largest. Less data is shown more often, so that every run of that axis takes the same
 number of steps; more epochs have a schedule of their own. The table says what the law foretells for ten times as much of
-each: far outside what was measured, and only while nothing else runs short.
+each: far outside what was measured, and only while nothing else runs short. Each run's figures go to a file of lines at once
+(FOLDER/runs.jsonl unless told) and are not computed again.
 """
 
 import argparse
 import math
-import statistics
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -22,12 +22,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np
-from family import KINDS, PLAIN, QUICK, QUICK_KIND, Corpus, Taught, corpus, settings, teach, toy_corpus
+from family import KINDS, PLAIN, QUICK, QUICK_KIND, Corpus, Runs, corpus, settings, teach, toy_corpus
 
 from pipelines.training import Training
 from recog import plot
 from recog.errors import InputError, RecogError
 from recog.tasks import report
+from recog.tasks.journal import Journal
 
 # A CER of 0 has no logarithm; below this a run is taken to have this.
 LEAST = 1e-4
@@ -107,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def measure(arguments: argparse.Namespace, out: Path) -> int:
     """All runs of all axes, their laws, table and plot."""
-    kind, seeds = arguments.kind, range(1, 2 if arguments.quick else 1 + arguments.seeds)
+    kind, seeds = arguments.kind, 1 if arguments.quick else arguments.seeds
     if arguments.quick:
         chosen = settings(kind, [*QUICK, *QUICK_KIND[kind], "data.weights.toy=5.0", *arguments.overrides])
         rows, shares, widths, epochs = toy_corpus(kind, out / "toy", 80), [0.1, 1.0], [32], [1, 2]
@@ -117,17 +118,15 @@ def measure(arguments: argparse.Namespace, out: Path) -> int:
         shares = sorted(map(float, arguments.shares.split(",")))
         widths, epochs = (sorted(map(int, given.split(","))) for given in (arguments.hidden, arguments.epochs))
 
-    def runs(share: float, hidden: int, passes: int) -> list[Taught]:
+    journal = Journal(arguments.journal or (None if arguments.quick else out / "runs.jsonl"))
+    out.mkdir(parents=True, exist_ok=True)
+
+    def runs(share: float, hidden: int, passes: int) -> Runs:
         sized = replace(chosen, network=replace(chosen.network, hidden=hidden), fit=replace(chosen.fit, epochs=passes))
         sized, some = shown_as_often(sized, rows, share)
-        return [
-            teach(
-                replace(sized, fit=replace(sized.fit, seed=seed)),
-                some,
-                out / f"{kind}-{share:g}-{hidden}-{passes}-{seed}",
-            )
-            for seed in seeds
-        ]
+        found = teach(f"{kind}-{share:g}-{hidden}-{passes}", sized, some, out, seeds, journal)
+        print(f"{share:g} of the rows, {hidden} cells, {passes} epochs: CER {100 * found.cer:.1f} %", file=sys.stderr)
+        return found
 
     unit, total = size_of(kind, rows)
     axes: dict[str, list[Point]] = {DATA: [], PARAMETERS: [], TIME: []}
@@ -136,11 +135,11 @@ def measure(arguments: argparse.Namespace, out: Path) -> int:
         axes[DATA].append(point(total * len(rows.train[:: max(1, round(1 / share))]) / len(rows.train), taught))
     for hidden in widths:
         taught = runs(shares[-1], hidden, epochs[-1])
-        axes[PARAMETERS].append(point(taught[0].parameters, taught))
+        axes[PARAMETERS].append(point(taught.each[0].parameters, taught))
     for passes in epochs:
         taught = runs(shares[-1], widths[-1], passes)
-        axes[TIME].append(point(taught[0].updates, taught))
-    return told(arguments, axes, {DATA: unit, PARAMETERS: "parameters", TIME: "updates"}, len(seeds))
+        axes[TIME].append(point(taught.each[0].updates, taught))
+    return told(arguments, axes, {DATA: unit, PARAMETERS: "parameters", TIME: "updates"}, seeds)
 
 
 def size_of(kind: str, rows: Corpus) -> tuple[str, float]:
@@ -150,9 +149,9 @@ def size_of(kind: str, rows: Corpus) -> tuple[str, float]:
     return "lines", float(len(rows.train))
 
 
-def point(x: float, taught: Sequence[Taught]) -> Point:
+def point(x: float, runs: Runs) -> Point:
     """Runs of one size."""
-    return Point(x, statistics.mean(one.cer for one in taught), sum(one.minutes for one in taught))
+    return Point(x, runs.cer, runs.minutes)
 
 
 def told(arguments: argparse.Namespace, axes: dict[str, list[Point]], units: dict[str, str], seeds: int) -> int:
