@@ -176,6 +176,15 @@ def test_maps_are_traced_to_lines() -> None:
     assert len(trace(Maps(baseline, ends, flat, 0.4 * flat, np.array([1.0, 0, 0, 0], np.float32)))) == 4
 
 
+def test_a_ridge_that_runs_on_through_an_end_is_cut_there() -> None:
+    baseline = np.zeros((60, 200), np.float32)
+    baseline[29:32, 10:190] = np.array([0.6, 0.9, 0.6])[:, None]
+    ends, flat = np.zeros_like(baseline), np.full_like(baseline, 12.0)
+    ends[20:34, 98:103] = 0.9  # the rule between two cells of a table
+    cells = trace(Maps(baseline, ends, flat, 0.4 * flat, np.array([1.0, 0, 0, 0], np.float32)))
+    assert [(one.x[0], one.x[-1]) for one in sorted(cells, key=lambda one: one.x[0])] == [(21, 195), (207, 379)]
+
+
 def test_no_line_reaches_beyond_its_neighbours_baseline() -> None:
     x = np.linspace(0, 100, 11)
     ones = np.ones(11)

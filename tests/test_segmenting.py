@@ -13,9 +13,10 @@ from pipelines import segmenting
 from pipelines.segmenting import SegmentingConfig
 from recog.errors import ConfigError, InputError, TrainingError
 from recog.layout import invented, marked, segmenter, transcribed, varied
-from recog.layout.network import BASELINE, SegmenterConfig, SegmenterNetwork
+from recog.layout.network import BASELINE, PageMaps, SegmenterConfig, SegmenterNetwork
 from recog.layout.segmenter import Segmenter
-from recog.layout.varied import SourcePage, Variety
+from recog.layout.targets import Targets
+from recog.layout.varied import Sample, SourcePage, Variety
 
 SMALL = SegmenterConfig((8, 8, 8, 8), 4)
 CALM = Variety(size_px=128, drawn=0.5, empty=0.2)
@@ -66,7 +67,7 @@ def test_targets_follow_the_writing_when_a_page_is_turned_and_scaled() -> None:
     line = marked.course(
         marked.MarkedLine(np.array([[100.0, 150], [300, 150]]), np.array([[100.0, 140], [300, 140], [200, 160]]))
     )
-    calm = Variety(size_px=256, drawn=0, empty=0, quarters=0)
+    calm = Variety(size_px=256, drawn=0, empty=0, quarters=0, parted=0)
     for seed in range(6):
         one = varied.sample([SourcePage(page, (line,), 1.0)], calm, np.random.default_rng(seed))
         on_line = np.kron(one.targets.baseline, np.ones((2, 2))) > 0
@@ -130,3 +131,19 @@ def test_the_network_sees_nothing_of_other_pages_in_its_batch() -> None:
         together, alone = network(pages), network(pages[:1])
     assert torch.allclose(together.lines[:1], alone.lines, atol=1e-5)
     assert together.lines[:, BASELINE].shape == (2, 32, 48)
+
+
+def test_a_baseline_that_runs_on_through_an_end_costs_more_than_one_in_bare_paper() -> None:
+    empty = np.zeros((8, 8), np.float32)
+    ends = empty.copy()
+    ends[2, 2] = 1
+
+    def cost(row: int) -> float:
+        lines = torch.full((1, 4, 8, 8), -30.0)
+        lines[0, BASELINE, row, row] = 3.0
+        sample = Sample(Image.new("L", (16, 16)), Targets(empty, ends, empty, empty), -1)
+        return float(segmenting.loss(PageMaps(lines, torch.zeros(1, 4)), [sample]))
+
+    # What the ends themselves cost is the same in both; beside it log(1 + e^3) / 64 once, and (1 + BEYOND_ENDS) times.
+    once = np.log1p(np.exp(3.0)) / 64
+    assert cost(2) - cost(5) == pytest.approx(segmenting.BEYOND_ENDS * once, rel=1e-3)

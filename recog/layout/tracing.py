@@ -20,8 +20,8 @@ GAP, LEVEL = 1.3, 0.3
 SHORTEST = 0.8
 # A stroke of a line: no longer than so many times the line's height, and no farther from its baseline than this share.
 STROKE, WITHIN = 2.5, 0.5
-# What ends a line between two pieces.
-ENDED = 0.5
+# What ends a line between two pieces, and what cuts a ridge that runs on: cells of a table stand close together.
+ENDED, CUT = 0.5, 0.6
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def _pieces(maps: Maps) -> list[Traced]:
     """Ridges: pixels that are likelier than those above and below, connected from column to column."""
     smooth = ndimage.gaussian_filter1d(maps.baseline, 0.7, axis=0)
     up, down = np.roll(smooth, 1, axis=0), np.roll(smooth, -1, axis=0)
-    ridge = (smooth > SEEN * 0.8) & (smooth >= up) & (smooth > down) & (maps.baseline > SEEN)
+    ridge = (smooth > SEEN * 0.8) & (smooth >= up) & (smooth > down) & (maps.baseline > SEEN) & (maps.ends < CUT)
     wide = ndimage.binary_dilation(ridge, structure=np.ones((1, 3)))
     labels, _ = ndimage.label(wide, structure=np.ones((3, 3)))
     labels = np.where(ridge, labels, 0)

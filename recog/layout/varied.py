@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from recog.layout import invented, targets
+from recog.layout import columned, invented, targets
 from recog.layout.marked import Course
 from recog.layout.targets import Targets
 
@@ -21,10 +21,12 @@ class Variety:
 
     # Side of the square, in pixels as the network sees them; a multiple of 32.
     size_px: int = 576
-    # Share of samples that are drawn text, that have no writing, and of real ones that are turned by quarters.
-    drawn: float = 0.1
-    empty: float = 0.12
-    quarters: float = 0.25
+    # Share of samples that are drawn text, that have no writing, and of real ones that are turned by quarters (which
+    # teach that turn alone) and that are parted into columns.
+    drawn: float = 0.08
+    empty: float = 0.1
+    quarters: float = 0.1
+    parted: float = 0.25
     # Pages are turned by up to so many degrees, most of them by few.
     degrees: float = 16.0
     # And scaled by up to this factor, up or down.
@@ -57,18 +59,21 @@ def sample(pages: Sequence[SourcePage], variety: Variety, random: Random) -> Sam
         picture = invented.empty(size, random)
         return Sample(worn(picture, random), targets.draw((), size, size), -1)
     if kind < variety.empty + variety.drawn:
-        page = invented.drawn(size, random)
-        source = SourcePage(page.picture, page.lines, 1.0)
-        return _square(source, variety, random)
+        text = invented.drawn(size, random)
+        return _square(SourcePage(text.picture, text.lines, 1.0), variety, random)
     # A table of a hundred lines shows more than a page of four, but not so much more.
-    weights = np.sqrt([len(page.lines) + 1.0 for page in pages])
-    return _square(pages[int(random.choice(len(pages), p=weights / weights.sum()))], variety, random)
+    weights = np.array([len(page.lines) + 1.0 for page in pages]) ** 0.6
+    page = pages[int(random.choice(len(pages), p=weights / weights.sum()))]
+    if random.random() < variety.parted:
+        picture, lines = columned.parted(page.picture, page.lines, random)
+        page = SourcePage(picture, lines, page.scale)
+    return _square(page, variety, random)
 
 
 def _square(page: SourcePage, variety: Variety, random: Random) -> Sample:
     """A square about a place on the page, where there is writing more often than not."""
     size = variety.size_px
-    spread = variety.degrees if random.random() < 0.4 else 1.0
+    spread = variety.degrees if random.random() < 0.3 else 1.5
     turn = np.radians(random.uniform(-spread, spread))
     scale = page.scale * variety.scale ** random.uniform(-1, 1)
     width, height = page.picture.size
