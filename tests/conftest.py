@@ -181,11 +181,13 @@ def overfit_handwriting(tmp_path_factory: pytest.TempPathFactory) -> tuple[Fitte
 @contextlib.contextmanager
 def one_at_a_time(lock: Path) -> Iterator[None]:
     """Among the processes that test side by side."""
+    end = time.monotonic() + 600
     while True:
         try:
             lock.mkdir()
             break
         except FileExistsError:
+            assert time.monotonic() < end, f"the process that made {lock} has died"
             time.sleep(0.05)
     try:
         yield

@@ -15,6 +15,7 @@ from conftest import WRITTEN_TEXTS, draw_line
 from PIL import Image
 
 from pipelines.handwriting import HandwritingPipeline
+from pipelines.rendering import Rendering, render
 from pipelines.transcript import PageTranscript, WrittenLine, WrittenWord
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")]
@@ -181,6 +182,38 @@ def test_long_reading_tells_how_far_it_is_and_can_be_cancelled(
     expect(tab.get_by_text("in 4 lines on 4 pages, read in")).to_be_visible()
 
 
+def test_the_writing_of_files_is_cancelled_and_done_again(
+    tab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    going = threading.Event()
+
+    def slowly(transcript: Any, path: Path, rendering: Rendering, content: bytes | None, real: Any = render) -> Any:
+        written.append(rendering.form)
+        assert len(written) < 3 or going.wait(60)
+        return real(transcript, path, rendering, content)
+
+    monkeypatch.setattr("pipelines.rendering.render", slowly)
+    draw_line(WRITTEN_TEXTS[4]).save(tmp_path / "line.png")
+    tab.get_by_role("tab", name="Handwriting").click()
+    read(tab, tmp_path / "line.png")
+    # The text is there before its files are.
+    expect(shown(tab)).to_have_text(WRITTEN_TEXTS[4])
+    progress = tab.get_by_text(re.compile(r"^Writing line.png as \w+: 29 %, about .* left$"))
+    expect(progress).to_be_visible()
+    tab.get_by_role("button", name="Cancel").filter(visible=True).click()
+    expect(progress).to_be_hidden()
+    expect(tab.get_by_role("button", name="Cancel").filter(visible=True)).to_have_count(0)
+    going.set()
+    assert len(written) <= 4
+    expect(tab.get_by_role("button", name="PDF", exact=True)).to_be_disabled()
+    monkeypatch.setattr("pipelines.rendering.render", render)
+    again = tab.get_by_role("button", name="Write the files to save")
+    again.click()
+    expect(again).to_be_hidden()
+    assert saved(tab, "Text").read_text(encoding="utf-8") == WRITTEN_TEXTS[4] + "\n"
+
+
 def test_unsure_words_are_shaded_and_a_failure_of_the_program_is_told(
     tab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,7 +236,7 @@ def test_unsure_words_are_shaded_and_a_failure_of_the_program_is_told(
     expect(tab.get_by_text(re.compile("^Reading line.png"))).to_be_hidden()
 
 
-def test_a_finger_writes_and_the_last_stroke_is_taken_back(browser: Any, address: str) -> None:
+def test_a_finger_and_a_pen_write_and_the_last_stroke_is_taken_back(browser: Any, address: str) -> None:
     for tab in opened(browser, address, viewport={"width": 390, "height": 844}, has_touch=True):
         tab.get_by_role("tab", name="Handwriting").click()
         canvas = tab.get_by_role("img", name="Paper to write on")
@@ -219,6 +252,11 @@ def test_a_finger_writes_and_the_last_stroke_is_taken_back(browser: Any, address
         assert 0 < black[0] < black[1]
         tab.get_by_role("button", name="Take back a stroke").click()
         assert canvas.evaluate(ink) == black[0]
+        # With a pen too.
+        for kind, x, y in (("mousePressed", 200, 20), ("mouseMoved", 200, 60), ("mouseReleased", 200, 60)):
+            place = {"x": box["x"] + x, "y": box["y"] + y}
+            fingers.send("Input.dispatchMouseEvent", {"type": kind, "button": "left", "pointerType": "pen", **place})
+        assert canvas.evaluate(ink) > black[0]
         tab.get_by_role("button", name="New sheet").click()
         assert canvas.evaluate(ink) == 0
 

@@ -1,5 +1,6 @@
 import json
 import re
+import threading
 import time
 import zipfile
 from collections.abc import Iterator
@@ -257,6 +258,38 @@ def test_a_long_opening_is_cancelled_and_makes_room(tab: Any, tmp_path: Path, mo
         expect(tab.get_by_role("button", name="Click to upload or drop files")).to_be_visible()
     read(tab, spelt(tmp_path, 1))
     expect(shown(tab)).to_have_text(SPOKEN_TEXTS[1])
+
+
+def test_the_cutting_of_samples_tells_the_time_left_and_is_cancelled(
+    tab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read(tab, spelt(tmp_path, 1))
+    expect(shown(tab)).to_have_text(SPOKEN_TEXTS[1])
+
+    going = threading.Event()
+
+    def slowly(*given: Any, real: Any = audio.stream, **more: Any) -> Iterator[Any]:
+        for block in real(*given, **more):
+            first, rest = np.array_split(block, 2)
+            yield first
+            assert going.wait(60)
+            yield rest
+
+    learn, cancel = (tab.get_by_role("button", name=name) for name in ("Use my corrections to train", "Cancel"))
+    with monkeypatch.context() as patch:
+        patch.setattr(audio, "stream", slowly)
+        learn.click()
+        progress = tab.get_by_text(re.compile(r"^Cutting the recordings into samples: \d+ %, about .* left$"))
+        expect(progress).to_be_visible()
+        cancel.click()
+        expect(progress).to_be_hidden()
+        expect(cancel).to_be_hidden()
+        going.set()
+    expect(shown(tab)).to_have_text(SPOKEN_TEXTS[1])
+    expect(tab.get_by_role("button", name="Save samples (ZIP)")).to_be_hidden()
+    learn.click()
+    expect(tab.get_by_role("button", name="Save samples (ZIP)")).to_be_visible()
+    expect(tab.get_by_text("1 sample with what the text says now")).to_be_visible()
 
 
 def test_speaking_is_read_along_and_becomes_a_recording(tab: Any) -> None:

@@ -1,4 +1,5 @@
 import argparse
+import fnmatch
 import json
 import logging
 import os
@@ -7,9 +8,10 @@ import signal
 import subprocess
 import sys
 import threading
+import tomllib
 import urllib.request
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -72,6 +74,7 @@ def test_a_wrong_setting_ends_the_command(monkeypatch: pytest.MonkeyPatch, capsy
 
 
 def test_the_container_starts_the_server_as_its_files_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    yaml = pytest.importorskip("yaml", reason="it comes with gradio: pip install 'recog[app]'")
     dockerfile, compose = ((ROOT / name).read_text(encoding="utf-8") for name in ("Dockerfile", "compose.yaml"))
     started: list[ServeSettings] = []
 
@@ -84,10 +87,40 @@ def test_the_container_starts_the_server_as_its_files_say(monkeypatch: pytest.Mo
     assert command[0] == "recog" and cli.main(command[1:]) == 0
     assert (started[0].host, started[0].log, started[0].runs) == ("0.0.0.0", "json", "")
     assert f"EXPOSE {started[0].port}\n" in dockerfile and f"127.0.0.1:{started[0].port}/health" in dockerfile
-    assert f'"127.0.0.1:{started[0].port}:{started[0].port}"' in compose
+    service = yaml.safe_load(compose)["services"]["recog"]
+    assert service["ports"] == [f"127.0.0.1:{started[0].port}:{started[0].port}"] and service["build"] == "."
+    # Nothing can be written but what is forgotten, and there all is written: uploads, and what numba compiles.
+    assert service["read_only"] and service["tmpfs"] == ["/tmp"] and "NUMBA_CACHE_DIR=/tmp/" in dockerfile
+    assert service["environment"] == [settings.TOKEN]
     # What runs is finished before the container is killed, and nobody in it is root.
-    grace = int(re.search(r"stop_grace_period: (\d+)s", compose)[1])  # type: ignore[index]
+    grace = int(service["stop_grace_period"].removesuffix("s"))
     assert grace > started[0].grace_seconds and re.search(r"^USER recog$", dockerfile, re.MULTILINE)
+
+
+def test_the_container_installs_what_the_project_declares_from_what_is_copied() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (torch,) = [need for need in project["dependencies"] if need.startswith("torch")]
+    assert f'pip install --no-cache-dir "{torch}" --index-url' in dockerfile
+    extras = re.search(r'"/src\[([a-z,]+)\]"', dockerfile)[1].split(",")  # type: ignore[index]
+    # gradio, and what the decoders are compiled with.
+    assert {"app", "lm"} <= set(extras) <= set(project["optional-dependencies"])
+    version = re.search(r"^FROM python:(\d+)\.(\d+)-slim$", dockerfile, re.MULTILINE)
+    assert version and tuple(map(int, version.groups())) >= (3, int(project["requires-python"].removeprefix(">=3.")))
+    assert project["scripts"]["recog"] == "pipelines.cli:main"
+    left = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    needed = (
+        "pyproject.toml",
+        project["readme"],
+        *project["license-files"],
+        "recog/config.py",
+        "pipelines/web/serve.py",
+    )
+    needed += ("pipelines/web/assets/pad.js", "pipelines/web/examples/reader.opus", "pipelines/bundles/speech-en")
+    for name in needed:
+        assert (ROOT / name).exists()
+        parts = [name, *map(str, PurePosixPath(name).parents)]
+        assert not [pattern for pattern in left for part in parts if fnmatch.fnmatch(part, pattern.removeprefix("**/"))]
 
 
 def test_lines_of_the_log_are_json_and_hold_no_words_of_an_exception(capsys: pytest.CaptureFixture[str]) -> None:
