@@ -1,17 +1,19 @@
-import gc
 import json
 import re
 import threading
-import warnings
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import soundfile
 from browsing import expect, opened, shown, upload
-from conftest import SPOKEN_TEXTS, TINY_SPEECH, WRITTEN_TEXTS, draw_line, spell_wave
+from conftest import SPOKEN_TEXTS, TINY_SPEECH, WRITTEN_TEXTS, draw_line, let_go, spell_wave
+from PIL import Image
 
+from pipelines import unpacking
 from pipelines.fine_tuning import Runs
 from pipelines.handwriting import HandwritingPipeline
 from pipelines.insight import Observer
@@ -62,12 +64,18 @@ def address(
         yield page.launch()
         runs.close()
         page.close()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+    let_go()
 
 
-def test_a_recording_is_uploaded_and_read(tab: Any, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def kept_tab(browser: Any, address: str) -> Iterator[Any]:
+    """The page, opened once for the quick tests: each keeps to what it put there."""
+    yield from opened(browser, address)
+
+
+def test_a_recording_is_uploaded_and_read(kept_tab: Any, tmp_path: Path) -> None:
+    tab = kept_tab
+    tab.get_by_role("tab", name="Speech").click()
     soundfile.write(tmp_path / "spelt.wav", spell_wave(SPOKEN_TEXTS[1], TINY_SPEECH.rate_hz), TINY_SPEECH.rate_hz)
     upload(tab, tmp_path / "spelt.wav")
     expect(tab.locator("#speech-player audio")).to_have_attribute("src", re.compile("spelt.wav"))
@@ -83,7 +91,8 @@ def test_a_recording_is_uploaded_and_read(tab: Any, tmp_path: Path) -> None:
     assert Path(saving.value.path()).read_text(encoding="utf-8") == SPOKEN_TEXTS[1] + "\n"
 
 
-def test_a_picture_is_uploaded_and_read(tab: Any, tmp_path: Path) -> None:
+def test_a_picture_is_uploaded_and_read(kept_tab: Any, tmp_path: Path) -> None:
+    tab = kept_tab
     draw_line(WRITTEN_TEXTS[4]).save(tmp_path / "line.png")
     tab.get_by_role("tab", name="Handwriting").click()
     upload(tab, tmp_path / "line.png")
@@ -93,7 +102,9 @@ def test_a_picture_is_uploaded_and_read(tab: Any, tmp_path: Path) -> None:
     expect(tab.get_by_role("img", name="The page with an outline around each of 1 lines")).to_be_visible()
 
 
-def test_a_bad_file_is_refused_and_makes_room_for_the_next(tab: Any, tmp_path: Path) -> None:
+def test_a_bad_file_is_refused_and_makes_room_for_the_next(kept_tab: Any, tmp_path: Path) -> None:
+    tab = kept_tab
+    tab.get_by_role("tab", name="Speech").click()
     (tmp_path / "notes.wav").write_text("no sound")
     upload(tab, tmp_path / "notes.wav")
     expect(tab.get_by_test_id("toast-body")).to_contain_text("notes.wav is not a recording that can be decoded")
@@ -101,11 +112,31 @@ def test_a_bad_file_is_refused_and_makes_room_for_the_next(tab: Any, tmp_path: P
 
 
 @slow
-def test_a_file_over_the_limit_is_refused(tab: Any, tmp_path: Path) -> None:
-    expect(tab.get_by_text("Each up to 30 minutes and 1 MB.")).to_be_visible()
-    (tmp_path / "long.wav").write_bytes(bytes(1_100_000))
-    upload(tab, tmp_path / "long.wav")
-    expect(tab.get_by_test_id("toast-body")).to_contain_text("size")
+def test_limits_stand_in_every_tab_and_what_is_beyond_them_is_refused(tab: Any, tmp_path: Path) -> None:
+    stated = (
+        "Each up to 30 minutes and 1 MB.",
+        "Each page up to 60 megapixels, each file up to 1 MB and 100 pages.",
+        "Up to 1 MB, 30 minutes or 60 megapixels; of a recording 20 seconds are looked at, of a page one line.",
+        "Up to 1 MB, 30 minutes or 60 megapixels each.",
+        "A zip of up to 1 MB, 5 MB unpacked and 20000 files.",
+    )
+    for name, sentence in zip(TABS, stated, strict=True):
+        tab.get_by_role("tab", name=name).click()
+        expect(tab.get_by_text(sentence).filter(visible=True)).to_be_visible()
+    (tmp_path / "large.wav").write_bytes(bytes(1_100_000))
+    soundfile.write(tmp_path / "long.flac", np.zeros(31 * 60 * 8000, np.int16), 8000)
+    Image.new("1", (9000, 7000)).save(tmp_path / "wide.png")
+    box = tab.get_by_test_id("toast-body")
+    for name, file, sentence in (
+        ("Speech", "large.wav", "size"),
+        ("Speech", "long.flac", "long.flac is longer than 1800 s, the limit; cut it into parts."),
+        ("Handwriting", "wide.png", "wide.png has 9000 x 7000 pixels; the limit is 60 megapixels."),
+    ):
+        tab.get_by_role("tab", name=name).click()
+        upload(tab, tmp_path / file)
+        expect(box).to_contain_text(sentence)
+        box.get_by_test_id("toast-close").click()
+        expect(box).to_have_count(0)
 
 
 @slow
@@ -117,7 +148,8 @@ def test_the_example_is_one_key_away(tab: Any) -> None:
     expect(tab.get_by_text("s of sound")).to_contain_text("6.2 s of sound, read in")
 
 
-def test_a_recording_is_looked_into(tab: Any, tmp_path: Path) -> None:
+def test_a_recording_is_looked_into(kept_tab: Any, tmp_path: Path) -> None:
+    tab = kept_tab
     soundfile.write(tmp_path / "spelt.wav", spell_wave(SPOKEN_TEXTS[1], TINY_SPEECH.rate_hz), TINY_SPEECH.rate_hz)
     tab.get_by_role("tab", name="Look inside").click()
     upload(tab, tmp_path / "spelt.wav")
@@ -156,7 +188,8 @@ def test_a_line_is_looked_into_and_a_missing_one_refused(tab: Any, tmp_path: Pat
     expect(tab.get_by_text("The picture will appear here.")).to_be_visible()
 
 
-def test_two_texts_are_measured(tab: Any) -> None:
+def test_two_texts_are_measured(kept_tab: Any) -> None:
+    tab = kept_tab
     tab.get_by_role("tab", name="Measure").click()
     tab.get_by_label("Or: what is right").fill("the cat sat\non a mat")
     tab.get_by_label("And what was read").fill("the cut sat down\non mat")
@@ -211,15 +244,21 @@ def test_files_of_a_manifest_are_measured_and_a_long_measuring_is_cancelled(tab:
 @slow
 def test_a_long_look_is_cancelled(tab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     draw_line(WRITTEN_TEXTS[4]).save(tmp_path / "line.png")
-    monkeypatch.setattr(
-        Observer, "__call__", lambda self, *rest, look=Observer.__call__: (GOING.wait(60), look(self, *rest))[1]
-    )
+
+    def slowly(self: Observer, path: Path, at: float, tell: Any, look: Any = Observer.__call__) -> Any:
+        def told(step: str) -> None:
+            tell(step)
+            assert GOING.wait(60)
+
+        return look(self, path, at, told)
+
+    monkeypatch.setattr(Observer, "__call__", slowly)
     tab.get_by_role("tab", name="Look inside").click()
     upload(tab, tmp_path / "line.png")
     expect(tab.get_by_role("row", name="line.png")).to_be_visible()
     look = tab.get_by_role("button", name="Look inside", exact=True)
     cancel = tab.get_by_role("button", name="Cancel").filter(visible=True)
-    progress = tab.get_by_text("Reading a line of line.png in three ways")
+    progress = tab.get_by_text(re.compile(r"^Reading a line of line.png in three ways: \d+ %, about .* left$"))
     GOING.clear()
     try:
         look.click()
@@ -233,6 +272,47 @@ def test_a_long_look_is_cancelled(tab: Any, tmp_path: Path, monkeypatch: pytest.
     look.click()
     expect(tab.get_by_role("region", name="Lattice").get_by_role("img")).to_be_visible()
     expect(cancel).to_have_count(0)
+
+
+@slow
+def test_the_unpacking_of_a_zip_tells_the_time_left_and_is_cancelled(
+    tab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with zipfile.ZipFile(tmp_path / "rows.zip", "w") as archive:
+        for number in range(8):
+            archive.writestr(f"{number}.txt", "a" * 90_000)
+
+    written: list[str] = []
+
+    def slowly(*given: Any, write: Any = unpacking._write) -> None:
+        written.append(given[1].filename)
+        assert len(written) < 3 or GOING.wait(60)
+        write(*given)
+
+    monkeypatch.setattr(unpacking, "_write", slowly)
+    tab.get_by_role("tab", name="Train").click()
+    upload(tab, tmp_path / "rows.zip")
+    tab.get_by_label("Name of the new recogniser").fill("never")
+    start = tab.get_by_role("button", name="Start training")
+    cancel = tab.get_by_role("tabpanel").get_by_role("button", name="Cancel")
+    progress = tab.get_by_text(re.compile(r"^Unpacking rows.zip: 25 %, about .* left$"))
+    GOING.clear()
+    try:
+        start.click()
+        expect(progress).to_be_visible()
+        cancel.click()
+        expect(progress).to_be_hidden()
+        expect(cancel).to_be_hidden()
+        expect(start).to_be_enabled()
+    finally:
+        GOING.set()
+    # No run was begun, and the page is ready for one: of this folder there is nothing to say but that it holds no samples.
+    expect(tab.get_by_role("status", name="Run")).to_have_text("Nothing is being trained.")
+    monkeypatch.undo()
+    upload(tab, tmp_path / "rows.zip")
+    start.click()
+    expect(tab.get_by_test_id("toast-body")).to_contain_text("with a .txt of the same name beside each")
+    expect(cancel).to_be_hidden()
 
 
 @slow
