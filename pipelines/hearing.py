@@ -91,8 +91,8 @@ class Stretch:
     # First sample in the recording; the sound.
     start: int
     waveform: Waveform
-    # (T, S) natural-log probabilities, as `Recognizer.log_probs` gives them.
-    log_probs: NDArray[np.float32]
+    # (K, T, S) natural-log probabilities, as `Recognizer.looks` gives them.
+    looks: NDArray[np.float32]
     # Whether it went through the network; else every frame is blank.
     heard: bool
 
@@ -116,12 +116,12 @@ def hear(
     longest = round(LONGEST_STRETCH_SECONDS * frontend.rate_hz) // grid
     # The stretch that goes on.
     begun: Stretch | None = None
-    for segment, log_probs in _fed(recognizer, frontend, cut, together):
-        stretch = Stretch(segment.start, segment.waveform, log_probs, segment.spoken)
+    for segment, looks in _fed(recognizer, frontend, cut, together):
+        stretch = Stretch(segment.start, segment.waveform, looks, segment.spoken)
         if begun is not None:
             offset = (segment.start - begun.start) // grid
             if offset > longest:
-                done, begun = _parted(begun, word_border(begun.log_probs, longest // 2, offset, space), grid)
+                done, begun = _parted(begun, word_border(begun.looks[0], longest // 2, offset, space), grid)
                 offset = (segment.start - begun.start) // grid
                 yield done
             stretch = _joined(begun, stretch, offset)
@@ -133,30 +133,31 @@ def hear(
 def _joined(left: Stretch, right: Stretch, offset: int) -> Stretch:
     known = left.start + left.waveform.size - right.start
     waveform = np.concatenate([left.waveform, right.waveform[known:]])
-    return Stretch(left.start, waveform, stitch(left.log_probs, right.log_probs, offset), left.heard or right.heard)
+    looks = np.stack([stitch(*both, offset) for both in zip(left.looks, right.looks, strict=True)])
+    return Stretch(left.start, waveform, looks, left.heard or right.heard)
 
 
 def _parted(stretch: Stretch, frame: int, grid: int) -> tuple[Stretch, Stretch]:
     sample = frame * grid
     return (
-        Stretch(stretch.start, stretch.waveform[:sample], stretch.log_probs[:frame], True),
-        Stretch(stretch.start + sample, stretch.waveform[sample:], stretch.log_probs[frame:], True),
+        Stretch(stretch.start, stretch.waveform[:sample], stretch.looks[:, :frame], True),
+        Stretch(stretch.start + sample, stretch.waveform[sample:], stretch.looks[:, frame:], True),
     )
 
 
 def _fed(
     recognizer: Recognizer, frontend: SpeechFrontend, cut: Iterator[Segment], together: int
 ) -> Iterator[tuple[Segment, NDArray[np.float32]]]:
-    """The segments in order with their log-probabilities; digital silence is not fed to the network."""
+    """The segments in order with the log-probabilities of all looks at them; digital silence is not fed to the network."""
     hop = round(frontend.hop_seconds * frontend.rate_hz)
     while group := list(itertools.islice(cut, together)):
         group = [replace(one, spoken=one.spoken and not audio.is_silent(one.waveform)) for one in group]
         spoken = [segment for segment in group if segment.spoken]
         features = [audio.features(segment.waveform, frontend) for segment in spoken]
-        heard = {spoken[number].start: log_probs for number, log_probs in recognizer.log_probs(features)}
+        heard = {spoken[number].start: looks for number, looks in recognizer.looks(features)}
         for segment in group:
             frames = -(-(1 + segment.waveform.size // hop) // recognizer.shortening)
-            yield segment, heard.get(segment.start, _silence(frames, recognizer.heads))
+            yield segment, heard.get(segment.start, _silence(len(frontend.looks), frames, recognizer.heads))
 
 
 def _frontend(recognizer: Recognizer) -> SpeechFrontend:
@@ -173,17 +174,17 @@ def listen(recognizer: Recognizer, waveform: Waveform) -> Hearing:
     frontend = _frontend(recognizer)
     pieces, matrices, frame = [], [], 0
     for stretch in hear(recognizer, [waveform], Cutting(rest=None)):
-        frames = slice(frame, frame + len(stretch.log_probs))
+        frames = slice(frame, frame + stretch.looks.shape[1])
         samples = slice(stretch.start, stretch.start + stretch.waveform.size)
         pieces.append(Piece(samples, frames, loudness(stretch.waveform, frontend)))
-        matrices.append(recognizer.letters(stretch.log_probs))
+        matrices.append(recognizer.letters(stretch.looks[0]))
         frame = frames.stop
     return Hearing(np.concatenate(matrices), tuple(pieces), frontend, recognizer.shortening, recognizer.timing)
 
 
-def _silence(frames: int, heads: Sequence[int]) -> NDArray[np.float32]:
-    """(T, S) for each head, side by side: blank, with a doubt of 1e-4 shared by the others so that no text is ruled out."""
+def _silence(looks: int, frames: int, heads: Sequence[int]) -> NDArray[np.float32]:
+    """(K, T, S) for each head, side by side: blank, with a doubt of 1e-4 shared by the others so that no text is ruled out."""
     matrices = [np.full((frames, symbols), np.log(1e-4 / (symbols - 1)), np.float32) for symbols in heads]
     for log_probs in matrices:
         log_probs[:, BLANK] = np.log(1 - 1e-4)
-    return np.concatenate(matrices, axis=1)
+    return np.broadcast_to(np.concatenate(matrices, axis=1), (looks, frames, sum(heads)))

@@ -199,7 +199,7 @@ class Observer:
             readings += one.read([log_probs])
         tell("weighing")
         if isinstance(best.decoder, JointDecoder):
-            likely = best.decoder.decode(letters, log_probs[:, letters.shape[1] :])
+            likely = best.decoder.decode([(letters, log_probs[:, letters.shape[1] :])])
             proposed = {one.text: one.parts for one in likely}
             weighed = [proposed.get(_plain(reading.text)) for reading in readings]
         else:

@@ -141,7 +141,7 @@ class SpeechPipeline:
     def _passages(self, blocks: Iterable[Waveform], together: int) -> Iterator[Passage]:
         heard = hear(self.recognizer, blocks, self.listening.cutting, self.listening.voice, together)
         while group := list(itertools.islice(heard, together)):
-            recognitions = iter(self.recognizer.read([one.log_probs for one in group if one.heard]))
+            recognitions = iter(self.recognizer.read([one.looks for one in group if one.heard]))
             for stretch in group:
                 words = self._place(stretch, next(recognitions)) if stretch.heard else ()
                 end = (stretch.start + stretch.waveform.size) / self.frontend.rate_hz

@@ -178,7 +178,9 @@ def _start(training: Training, rows: Sequence[manifest.Row], init_from: str | Pa
 def _resized(begin: Frontend, wanted: Frontend) -> Frontend:
     """The frontend that a bundle began with, at the line height wanted, which its weights can follow, and read as wanted."""
     if isinstance(begin, HandwritingFrontend) and isinstance(wanted, HandwritingFrontend):
-        return replace(begin, height_px=wanted.height_px, slopes=wanted.slopes)
+        return replace(begin, height_px=wanted.height_px, slopes=wanted.slopes, shifts=wanted.shifts)
+    if isinstance(begin, SpeechFrontend) and isinstance(wanted, SpeechFrontend):
+        return replace(begin, shifts=wanted.shifts)
     return begin
 
 

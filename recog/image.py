@@ -15,6 +15,7 @@ from torch import Tensor
 
 from recog import archive
 from recog.errors import ConfigError, InputError
+from recog.views import Look
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,22 @@ class HandwritingFrontend:
     # In use a line is looked at once for each, sheared by so many columns a row, and all looks decide on its text
     # (recog.ctc.consensus): writing that leans to the right is set upright by slopes below 0. In training 0 alone.
     slopes: tuple[float, ...] = (0.0,)
+    # By so many columns the line stands further right in each of these looks: (0,) in all, or one for each slope.
+    shifts: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
+        if len(self.shifts) not in (1, len(self.slopes)) or not all(0 <= shift <= 100 for shift in self.shifts):
+            raise ConfigError("frontend: shifts must be one number of columns from 0 to 100, or one for each slope")
         if not self.slopes or not all(-2 <= slope <= 2 for slope in self.slopes):
             raise ConfigError("frontend: slopes must be one or more numbers from -2 to 2")
         if self.height_px < 8 or self.limit_width_px < self.height_px:
             raise ConfigError("frontend: height_px must be at least 8 and limit_width_px at least height_px")
+
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        """How a line is looked at."""
+        shifts = self.shifts if len(self.shifts) > 1 else self.shifts * len(self.slopes)
+        return tuple(Look(slope, shift) for slope, shift in zip(self.slopes, shifts, strict=True))
 
     @property
     def features(self) -> int:

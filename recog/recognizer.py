@@ -20,7 +20,6 @@ from recog.ctc.options import DecoderOptions
 from recog.ctc.rescoring import Judge, asked
 from recog.ctc.timing import DEFAULTS, Timing
 from recog.errors import ConfigError, InputError
-from recog.image import HandwritingFrontend
 from recog.lm.hotwords import Hotword
 
 
@@ -83,14 +82,9 @@ class Recognizer:
                 symbols, phones.CMU_NAMES, settings, words, characters, lexicon, language.spoken, language.rescorer
             )
         self.judge = asked(language.rescorer, settings) if language is not None else None
-        if len(self._slopes) > 1 or self.judge is not None:
+        if len(bundle.frontend.looks) > 1 or self.judge is not None:
             settings = replace(settings, n_best=max(settings.candidates, settings.n_best))
         return Decoder(symbols, settings, words, characters, lexicon)
-
-    @property
-    def _slopes(self) -> tuple[float, ...]:
-        """How each look at a sample is sheared."""
-        return self.bundle.frontend.slopes if isinstance(self.bundle.frontend, HandwritingFrontend) else (0.0,)
 
     @property
     def mode(self) -> str:
@@ -138,8 +132,8 @@ class Recognizer:
             letters = [[self.letters(look) for look in sample] for sample in looks]
             hypotheses = [with_words(consensus.agreed(sample), alphabet.symbols) for sample in letters]
         elif isinstance(self.decoder, JointDecoder):
-            pairs = [(self.letters(look), look[:, len(alphabet) :]) for (look,) in looks]
-            hypotheses = [best[0] for best in self.decoder.decode_many(pairs)]
+            heads = [[(self.letters(look), look[:, len(alphabet) :]) for look in sample] for sample in looks]
+            hypotheses = [best[0] for best in self.decoder.decode_many(heads)]
         else:
             letters = [[self.letters(look) for look in sample] for sample in looks]
             proposed = iter(self.decoder.decode_many([look for sample in letters for look in sample]))
@@ -161,17 +155,19 @@ class Recognizer:
         return (len(self.bundle.alphabet), *said)
 
     def log_probs(self, features: Sequence[Tensor]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """Yields (index, (T', S) natural-log probabilities), of several looks the surest, short samples first.
+        """Yields (index, (T', S) natural-log probabilities), short samples first.
+
+        Of several looks at a line that of the surest; at a recording that of the first, which has its sounds where they are.
 
         Each is what it were if it had come alone. Where phones are decoded too, their columns (P, blank first) stand
         right of the letters' S: (T', S + P).
         """
         for index, found in self.looks(features):
-            yield index, views.surest(list(found))
+            yield index, views.surest(list(found)) if self.bundle.kind == "handwriting" else found[0]
 
     @torch.inference_mode()
     def looks(self, features: Sequence[Tensor]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """As `log_probs`, all looks at a sample: (K, T', S)."""
+        """As `log_probs`, all looks at a sample: (K, T', S). A look at it later ends with the frames of the others."""
         for matrix in features:
             if matrix.ndim != 2 or matrix.shape[1] != self.bundle.frontend.features or not len(matrix):
                 raise InputError(
@@ -180,9 +176,13 @@ class Recognizer:
         lengths = [len(matrix) for matrix in features]
         order = sorted(range(len(features)), key=lengths.__getitem__)
         for batch in data.cut(order, lengths, self.options.batch_frames):
-            looks = [self._look([views.sheared(features[index], slope) for index in batch]) for slope in self._slopes]
+            looks = [
+                self._look([views.seen(features[index], look) for index in batch])
+                for look in self.bundle.frontend.looks
+            ]
             for index, *found in zip(batch, *looks, strict=True):
-                yield index, np.stack(found)
+                frames = -(-lengths[index] // self.shortening)
+                yield index, np.stack([one[:frames] for one in found])
 
     def _look(self, features: Sequence[Tensor]) -> list[NDArray[np.float32]]:
         """One pass of a batch through the network: log-probabilities (T', S) of each sample, those of phones beside them."""

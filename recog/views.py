@@ -1,11 +1,34 @@
-"""Several ways to look at one line of handwriting: as it is, and sheared, upright for instance (recog.ctc.consensus reads them)."""
+"""Several ways to look at one sample: as it is, a little later, or a line of writing sheared, upright for instance
+(recog.ctc.consensus reads them together).
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Look:
+    """One way to look at a sample."""
+
+    # Steps that a row of features is moved by, for each row it is away from the middle.
+    slope: float = 0.0
+    # Steps that all of it is moved later by.
+    shift: int = 0
+
+
+def seen(x: Tensor, look: Look) -> Tensor:
+    """(T, F) features -> (shift + T, F), as they are looked at."""
+    return moved(sheared(x, look.slope), look.shift)
+
+
+def moved(x: Tensor, steps: int) -> Tensor:
+    """(T, F) -> (steps + T, F): the first step is repeated so often, and all comes later."""
+    return torch.cat([x[:1].expand(steps, -1), x]) if steps else x
 
 
 def sheared(x: Tensor, slope: float) -> Tensor:

@@ -29,7 +29,7 @@ PAUSE = np.zeros(RATE_HZ // 2, np.float32)
 
 
 def hear_tones(recognizer: Recognizer, features: Sequence[Tensor]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """A network built by hand, in place of Recognizer.log_probs: the letter whose tone stands out, else blank or space.
+    """A network built by hand, in place of Recognizer.looks: the letter whose tone stands out, else blank or space.
 
     e is a letter that no text holds: foreign sound.
     """
@@ -42,13 +42,13 @@ def hear_tones(recognizer: Recognizer, features: Sequence[Tensor]) -> Iterator[t
         loud = x.max(axis=1) > 0.5
         probabilities[~loud, 0], probabilities[~loud, 1] = 0.85, 0.10
         probabilities[loud, 2 + x[loud].argmax(axis=1)] = 0.94
-        yield number, np.log(probabilities / probabilities.sum(axis=1, keepdims=True)).astype(np.float32)
+        yield number, np.log(probabilities / probabilities.sum(axis=1, keepdims=True)).astype(np.float32)[None]
 
 
 @pytest.fixture(autouse=True)
 def _ears(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     if "spoken_bundle" in request.fixturenames:
-        monkeypatch.setattr(Recognizer, "log_probs", hear_tones)
+        monkeypatch.setattr(Recognizer, "looks", hear_tones)
 
 
 @pytest.fixture(scope="module")

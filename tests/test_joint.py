@@ -106,7 +106,7 @@ def test_likelihood_of_long_sequences_is_that_of_the_training_loss() -> None:
 def test_scores_are_those_of_a_slow_twin(words: NgramModel, seed: int, share: float) -> None:
     letters, sounds = both("we need to bed", "W IY N IY D T UW B EH D", seed, (0.75, 0.7))
     options = {"phones": share, "beam": 50, "n_best": 6, "candidates": 6, "cut": -40.0, "width": 60.0}
-    found = decoder(words, **options).decode(letters, sounds)
+    found = decoder(words, **options).decode([(letters, sounds)])
     assert found[0].score == max(one.score for one in found)
     inner = DecoderOptions(beam=50, n_best=6, cut=-40.0, width=60.0)
     proposed = {
@@ -134,9 +134,31 @@ def test_scores_are_those_of_a_slow_twin(words: NgramModel, seed: int, share: fl
     assert "".join(LETTERS[label - 1] for label in found[0].labels) == found[0].text
 
 
+def test_looks_are_weighed_by_their_mean(words: NgramModel) -> None:
+    looks = [both("we need to bed", "W IY N IY D T UW B EH D", seed, (0.75, 0.7)) for seed in (2, 4)]
+    options = {"phones": 0.4, "beam": 50, "n_best": 200, "candidates": 8, "cut": -40.0, "width": 60.0}
+    one, other = (decoder(words, **options).decode([look]) for look in looks)
+    together = decoder(words, **options).decode(looks)
+    # All of the first look's proposals, and those of the second's phones.
+    inner = DecoderOptions(beam=50, n_best=200, cut=-40.0, width=60.0)
+    by_phones = Decoder(SOUNDS, inner, words, lexicon=Lexicon.of_pronunciations(SAID, SOUNDS))
+    assert {found.text for found in together} == {found.text for found in (*one, *by_phones.decode(looks[1][1]))}
+    first, second = ({found.text: found for found in many} for many in (one, other))
+    shared = [
+        found
+        for found in together
+        if found.text in first and found.text in second and all(word.known for word in found.words)
+    ]
+    assert len(shared) >= 3
+    for found in shared:
+        acoustic = (first[found.text].parts.acoustic + second[found.text].parts.acoustic) / 2  # type: ignore[union-attr]
+        assert found.parts is not None and found.parts.acoustic == pytest.approx(acoustic, abs=1e-3)
+    assert all(found.spans == first[found.text].spans for found in shared)
+
+
 def test_a_judge_is_asked_about_the_best_texts(words: NgramModel) -> None:
     letters, sounds = both("we need to bed", "W IY N IY D T UW B EH D", 2, (0.75, 0.7))
-    plain = decoder(words, beam=50, n_best=8, candidates=8).decode(letters, sounds)
+    plain = decoder(words, beam=50, n_best=8, candidates=8).decode([(letters, sounds)])
     heard_of: list[str] = []
 
     class Judge:
@@ -146,7 +168,7 @@ def test_a_judge_is_asked_about_the_best_texts(words: NgramModel) -> None:
 
     options = DecoderOptions(beam=50, n_best=1, candidates=8, judged=5, recurrent=2.0, kept=0.25)
     spelled, spoken = Lexicon.of_characters(SAID, LETTERS), Lexicon.of_pronunciations(SAID, SOUNDS)
-    (found,) = JointDecoder(LETTERS, SOUNDS, options, words, None, spelled, spoken, Judge()).decode(letters, sounds)
+    (found,) = JointDecoder(LETTERS, SOUNDS, options, words, None, spelled, spoken, Judge()).decode([(letters, sounds)])
     assert heard_of == [one.text for one in plain[:5]]
     said = [2.0 * value for value in Judge().log_probabilities(heard_of[:5])]
     scores = [one.score + (0.25 - 1) * one.parts.language + more for one, more in zip(plain[:5], said, strict=True)]
@@ -168,28 +190,28 @@ def exact(log_probs: np.ndarray, labels: list[int]) -> float:
 def test_each_head_helps_where_the_other_doubts(words: NgramModel) -> None:
     # Letters that could be anything, phones that are clear; and the other way round.
     letters, sounds = both("we need to bed", "W IY N IY D T UW B EH D", 3, (0.99, 0.05))
-    assert decoder(words, phones=0.9).decode(letters, sounds)[0].text.startswith("we need t")
+    assert decoder(words, phones=0.9).decode([(letters, sounds)])[0].text.startswith("we need t")
     letters, sounds = both("we need two", "W IY N IY D T UW", 3, (0.05, 0.99))
-    assert decoder(words, phones=0.1).decode(letters, sounds)[0].text == "we need two"
+    assert decoder(words, phones=0.1).decode([(letters, sounds)])[0].text == "we need two"
     # Homophones are parted by the letters, where the word model leaves them open.
     letters, sounds = both("knead", "N IY D", 1, (0.1, 0.1))
-    assert decoder(words, phones=0.5, alpha=0.0).decode(letters, sounds)[0].text == "knead"
+    assert decoder(words, phones=0.5, alpha=0.0).decode([(letters, sounds)])[0].text == "knead"
 
 
 def test_a_word_without_pronunciation_can_still_be_spelled(words: NgramModel) -> None:
     letters, sounds = both("we bake", "W IY B EH K", 2, (0.02, 0.2))
     options = {"unknown": -1.0, "letter": 0.0}
-    found = decoder(words, **options).decode(letters, sounds)[0]
+    found = decoder(words, **options).decode([(letters, sounds)])[0]
     assert found.text == "we bake"
     assert [word.known for word in found.words] == [True, False]
-    hot = decoder(words, hotwords=(Hotword("bake", 5.0), Hotword("to bed", 2.0))).decode(letters, sounds)[0]
+    hot = decoder(words, hotwords=(Hotword("bake", 5.0), Hotword("to bed", 2.0))).decode([(letters, sounds)])[0]
     assert hot.text == "we bake"
     assert hot.parts is not None and hot.parts.boost > 0
 
 
 def test_a_hypothesis_stands_in_letters(words: NgramModel) -> None:
     letters, sounds = both("we need to", "W IY N IY D T UW", 5)
-    found = decoder(words, n_best=3).decode(letters, sounds)
+    found = decoder(words, n_best=3).decode([(letters, sounds)])
     assert len({one.text for one in found}) == len(found) == 3
     best = found[0]
     assert [word.text for word in best.words] == best.text.split()
@@ -198,7 +220,7 @@ def test_a_hypothesis_stands_in_letters(words: NgramModel) -> None:
     assert best.parts is not None
     parts = best.parts
     assert parts.acoustic + parts.language + parts.length + parts.boost == pytest.approx(best.score)
-    assert decoder(words, n_best=3).decode_many([(letters, sounds)] * 3) == [found] * 3
+    assert decoder(words, n_best=3).decode_many([[(letters, sounds)]] * 3) == [found] * 3
 
 
 def test_agreement_by_hand() -> None:
@@ -246,7 +268,8 @@ def test_a_bundle_says_its_words(tmp_path: Path, words: NgramModel, capsys: pyte
     assert np.allclose(np.exp(recognizer.letters(matrices[1])).sum(1), 1, atol=1e-4)
     alone = dict(Recognizer(bundle, DecodingOptions(beam=0, device="cpu")).log_probs(features))
     assert np.array_equal(alone[0], recognizer.letters(matrices[0]))
-    expected = recognizer.decoder.decode(recognizer.letters(matrices[0]), matrices[0][:, len(LETTERS) + 1 :])[0]
+    heads = (recognizer.letters(matrices[0]), matrices[0][:, len(LETTERS) + 1 :])
+    expected = recognizer.decoder.decode([heads])[0]
     assert recognizer.recognise(features)[0].hypothesis == expected
     # Other decoders are measured on the letters alone.
     soundfile.write(tmp_path / "a.wav", spell_wave("abcd"), 8000)

@@ -88,14 +88,14 @@ def test_text_and_times_are_those_of_the_pieces(speaker: SpeechPipeline, tmp_pat
 class Ear(Recognizer):
     """Hears each letter by its tone, and nothing of what is around it: what it hears does not depend on windows."""
 
-    def log_probs(self, features: Sequence[Tensor]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    def looks(self, features: Sequence[Tensor]) -> Iterator[tuple[int, NDArray[np.float32]]]:
         tones = [audio.log_mel(tone_wave(hz, 0.5, RATE_HZ), TINY_SPEECH)[20] for hz in LETTER_TONES_HZ.values()]
         bands = [int(tone.argmax()) for tone in tones]
         for number, matrix in enumerate(features):
             logits = torch.full((len(matrix), 6), -9.0)  # blank, space, a, b, c, d
             logits[:, 0] = 0.0
             logits[:, 2:] = matrix[:, bands]
-            yield number, torch.log_softmax(logits[:: self.shortening], dim=1).numpy()
+            yield number, torch.log_softmax(logits[:: self.shortening], dim=1).numpy()[None]
 
 
 def test_what_is_stitched_equals_the_whole(random_speech_bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,21 +108,21 @@ def test_what_is_stitched_equals_the_whole(random_speech_bundle: Path, monkeypat
     never = Cutting(longest=3.0, pause=1.4, overlap=1.2, rest=None)
     (stitched,) = hear(ear, [wave[:5000], wave[5000:]], never, "loudness")
     assert np.array_equal(stitched.waveform, wave)
-    assert np.allclose(stitched.log_probs, whole.log_probs, atol=1e-3)
-    (read,) = ear.read([stitched.log_probs])
+    assert np.allclose(stitched.looks, whole.looks, atol=1e-3)
+    (read,) = ear.read([stitched.looks])
     assert read.text == letters
     # Longer than that it is parted between letters, and nothing is lost.
     monkeypatch.setattr(hearing, "LONGEST_STRETCH_SECONDS", 5.0)
     parts = list(hear(ear, [wave], never, "loudness"))
     assert len(parts) > 3
     assert np.array_equal(np.concatenate([part.waveform for part in parts]), wave)
-    assert np.allclose(np.concatenate([part.log_probs for part in parts]), whole.log_probs, atol=1e-3)
+    assert np.allclose(np.concatenate([part.looks for part in parts], axis=1), whole.looks, atol=1e-3)
     assert all(part.start == before.start + before.waveform.size for before, part in itertools.pairwise(parts))
     monkeypatch.setattr(
         hearing, "word_border", lambda log_probs, first, last, space: border(log_probs, first, last, None)
     )
     parts = list(hear(ear, [wave], never, "loudness"))
-    assert "".join(found.text for found in ear.read([part.log_probs for part in parts])) == letters
+    assert "".join(found.text for found in ear.read([part.looks for part in parts])) == letters
 
 
 def test_memory_does_not_grow(trained_speech_bundle: Path) -> None:

@@ -21,7 +21,7 @@ from recog.recognizer import Recognizer
 
 @pytest.fixture
 def listener(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(Recognizer, "log_probs", hear_tones)
+    monkeypatch.setattr(Recognizer, "looks", hear_tones)
     checkpoint.save(random_bundle(TINY_SPEECH, " abcde", "spoken"), tmp_path / "bundle")
     return tmp_path / "bundle"
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import TINY_HANDWRITING, random_bundle
+from conftest import TINY_HANDWRITING, TINY_SPEECH, random_bundle
 
 from recog import views
 from recog.errors import ConfigError
@@ -63,6 +63,37 @@ def test_a_recogniser_looks_at_each_line_and_gives_the_surest_look() -> None:
     for number, look in enumerate(expected):
         assert np.allclose(found[number], looks[look][number], atol=1e-4)
         assert np.allclose(every[number], [one[number] for one in looks], atol=1e-4)
+
+
+def test_a_look_later_has_the_frames_of_the_others() -> None:
+    plain = random_bundle(TINY_SPEECH, "abc", "spoken")
+    later = Recognizer(replace(plain, frontend=replace(TINY_SPEECH, shifts=(0, 1, 3))), DecodingOptions(beam=0))
+    one = Recognizer(plain, DecodingOptions(beam=0))
+    sounds = [
+        torch.rand(steps, TINY_SPEECH.features, generator=torch.Generator().manual_seed(steps)) for steps in (41, 60)
+    ]
+    assert torch.equal(views.moved(sounds[0], 2)[:3], sounds[0][[0, 0, 0]])
+    looks, first = dict(later.looks(sounds)), dict(one.log_probs(sounds))
+    for number, sound in enumerate(sounds):
+        frames = len(first[number])
+        assert looks[number].shape[:2] == (3, frames)
+        (third,) = dict(one.log_probs([torch.cat([sound[:1]] * 3 + [sound])])).values()
+        assert np.allclose(looks[number][0], first[number], atol=1e-5)
+        assert np.allclose(looks[number][2], third[:frames], atol=1e-5)
+    # Sounds stand where they are in the first look.
+    assert all(np.allclose(found, first[number], atol=1e-5) for number, found in later.log_probs(sounds))
+
+
+def test_shifts_are_few_steps() -> None:
+    for wrong in ((), (-1,), (101,)):
+        with pytest.raises(ConfigError, match="shifts must be"):
+            replace(TINY_SPEECH, shifts=wrong)
+        with pytest.raises(ConfigError, match="shifts must be"):
+            replace(TINY_HANDWRITING, shifts=wrong)
+    with pytest.raises(ConfigError, match="one for each slope"):
+        replace(TINY_HANDWRITING, slopes=(0.0, 0.1, 0.2), shifts=(0, 1))
+    looks = replace(TINY_HANDWRITING, slopes=(0.0, 0.1), shifts=(0, 2)).looks
+    assert looks == (views.Look(), views.Look(0.1, 2))
 
 
 def test_slopes_are_few_and_gentle() -> None:

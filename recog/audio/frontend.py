@@ -10,6 +10,7 @@ from torch import Tensor
 
 from recog.audio.reading import Waveform
 from recog.errors import ConfigError, InputError
+from recog.views import Look
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,13 @@ class SpeechFrontend:
     deltas: int = 0
     # Frequency axis stretched by this factor (vocal tract length; Jaitly & Hinton 2013); 1 outside training.
     warp: float = 1.0
+    # In use a recording is looked at once for each, so many steps later, and all looks decide on its text
+    # (recog.ctc.consensus): where a network's frames are several steps long, other ones fall on each sound. In training 0 alone.
+    shifts: tuple[int, ...] = (0,)
 
     def __post_init__(self) -> None:
+        if not self.shifts or not all(0 <= shift <= 100 for shift in self.shifts):
+            raise ConfigError("frontend: shifts must be one or more numbers of steps from 0 to 100")
         if self.kind not in ("log-mel", "mfcc"):
             raise ConfigError(f"frontend.kind is {self.kind!r}; choose 'log-mel' or 'mfcc'")
         if not 0 <= self.low_hz < self.high_hz <= self.rate_hz / 2:
@@ -47,6 +53,11 @@ class SpeechFrontend:
             raise ConfigError("frontend: hop_seconds and window_seconds must span samples, and warp must be above 0")
         if self.deltas not in (0, 1, 2) or not 0 < self.coefficients <= self.mel_bands:
             raise ConfigError("frontend: deltas must be 0, 1 or 2 and coefficients between 1 and mel_bands")
+
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        """How a recording is looked at."""
+        return tuple(Look(shift=shift) for shift in self.shifts)
 
     @property
     def features(self) -> int:

@@ -44,16 +44,11 @@ class Jury:
             self._known[labels] = sum(votes) / len(votes)
         return self._known[labels]
 
-    def foremost(self, labels: Labels) -> int:
-        """The number of the look that holds these labels most likely."""
-        votes = [log_likelihood(one, labels) for one in self._probabilities]
-        return max(range(len(votes)), key=votes.__getitem__)
-
 
 def agreed(looks: Sequence[NDArray[np.float32]]) -> Hypothesis:
     """Looks of one shape (T, S) at a sample -> the labelling found by exchanging where their best paths differ.
 
-    Labels stand where the look has them that holds all of them most likely, and are as sure as the looks on average.
+    Labels stand where the first look has them, which sees the sample as it is, and are as sure as the looks on average.
     The score is the mean log-likelihood. A single look gives its best path.
     """
     proposals = [greedy(look) for look in looks]
@@ -144,9 +139,7 @@ def _weighed(jury: Jury, proposed: Hypothesis) -> Hypothesis:
 def _placed(jury: Jury, labels: Labels) -> tuple[Span, ...]:
     spans = [align(look, labels) for look in jury.looks]
     sure = np.mean([[span.confidence for span in of_look] for of_look in spans], axis=0).tolist()
-    return tuple(
-        replace(span, confidence=share) for span, share in zip(spans[jury.foremost(labels)], sure, strict=True)
-    )
+    return tuple(replace(span, confidence=share) for span, share in zip(spans[0], sure, strict=True))
 
 
 @dataclass(frozen=True)

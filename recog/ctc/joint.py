@@ -1,7 +1,8 @@
 """Letters and phones together: each head proposes texts by its own beam search, and both score all of them.
 
 Phones are closer to the sound, and with a pronouncing lexicon and a word model they read better; letters can spell what
-no lexicon holds. A text's score is
+no lexicon holds. There may be several looks at a sample (recog.ctc.consensus): each proposes by its phones, the first by
+its letters too, and the log-probabilities below are means over the looks. A text's score is
 
     (1 - share) * log P(letters) + share * log P(phones) + language + length + boost,
 
@@ -33,6 +34,8 @@ from recog.lm.ngram import NgramModel
 
 # Ways of saying a whole text that are tried at most.
 _MOST_WAYS = 16
+# What a look hears: letters (T, S) and phones (T, P).
+Heads = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -82,39 +85,43 @@ class JointDecoder:
     def _sayable(self, hot: Hotword) -> bool:
         return all(word in self.pronunciations.numbers for word in hot.phrase.split())
 
-    def decode(self, letters: NDArray[np.float32], phones: NDArray[np.float32]) -> list[Hypothesis]:
-        """(T, S) and (T, P) natural-log probabilities of the same frames -> the `n_best` hypotheses in letters."""
-        by_letters, by_phones = probabilities(letters), probabilities(phones)
+    def decode(self, looks: Sequence[Heads]) -> list[Hypothesis]:
+        """Of each look at a sample (T, S) and (T, P) natural-log probabilities of the same frames -> the `n_best`
+        hypotheses in letters, placed by the first look.
+        """
+        letters = looks[0][0]
+        heard = [(probabilities(one), probabilities(other)) for one, other in looks]
         found: dict[tuple[str, ...], Candidate] = {}
-        for proposed in (*self.letters.decode(letters), *self.phones.decode(phones)):
+        proposals = (self.letters.decode(letters), *(self.phones.decode(phones) for _, phones in looks))
+        for proposed in itertools.chain.from_iterable(proposals):
             texts = tuple(word.text for word in proposed.words)
             if texts not in found and self._fits(texts, len(letters)):
-                found[texts] = self._candidate(proposed, texts, by_letters, by_phones)
+                found[texts] = self._candidate(proposed, texts, heard)
         scored = sorted(self._scored(list(found.values())), key=lambda pair: -pair[0])
         if self.judge is not None:
             scored = self._judged(scored, self.judge)
         return [self._hypothesis(place, scored, letters) for place in range(min(self.options.n_best, len(scored)))]
 
-    def decode_many(
-        self, matrices: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]]
-    ) -> list[list[Hypothesis]]:
-        """As `decode` for each pair of letters and phones, side by side in threads."""
-        threads = min(self.options.threads or os.cpu_count() or 1, len(matrices))
+    def decode_many(self, samples: Sequence[Sequence[Heads]]) -> list[list[Hypothesis]]:
+        """As `decode` for each sample, side by side in threads."""
+        threads = min(self.options.threads or os.cpu_count() or 1, len(samples))
         if threads < 2:
-            return [self.decode(*pair) for pair in matrices]
+            return [self.decode(looks) for looks in samples]
         with ThreadPoolExecutor(threads) as pool:
-            return list(pool.map(lambda pair: self.decode(*pair), matrices))
+            return list(pool.map(self.decode, samples))
 
     def _candidate(
         self,
         proposed: Hypothesis,
         texts: tuple[str, ...],
-        by_letters: NDArray[np.float64],
-        by_phones: NDArray[np.float64],
+        heard: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
     ) -> Candidate:
         assert proposed.parts is not None
-        letters = log_likelihood(by_letters, self._spelled(texts))
-        phones = max((log_likelihood(by_phones, way) for way in self._ways(texts)), default=math.nan)
+        spelled, ways = self._spelled(texts), self._ways(texts)
+        letters = sum(log_likelihood(look, spelled) for look, _ in heard) / len(heard)
+        phones = max(
+            (sum(log_likelihood(look, way) for _, look in heard) / len(heard) for way in ways), default=math.nan
+        )
         known = tuple(word.known for word in proposed.words)
         return Candidate(texts, frames_of(proposed), known, letters, phones, proposed.parts)
 
