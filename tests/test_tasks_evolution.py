@@ -50,6 +50,21 @@ def test_the_readout_is_the_least_squares_one() -> None:
     np.testing.assert_allclose(weights[-(CELLS + 1) :], best, rtol=1e-4)
 
 
+def test_networks_are_chosen_by_both_errors_of_a_fitted_one() -> None:
+    shape = shape_of(CELLS)
+    weights = assemble(drawn(5), shape)
+    chosen = Foreteller(SERIES, shape).chosen_error(weights)
+    # Slow twin: fitted, each step from the true ones, and left to itself, one walk each.
+    again, fitted = Foreteller(SERIES, shape), assemble(drawn(5), shape)
+    again.fit(fitted)
+    np.testing.assert_allclose(weights, fitted, rtol=1e-9)
+    learner = Learner(shape, 0)
+    learner.weights[:] = fitted
+    told = learner.answers(lessons(SERIES.values[:160]))[0, 120:159, 0]
+    stepwise = np.mean((told - SERIES.values[121:160]) ** 2)
+    assert chosen == pytest.approx(np.sqrt(stepwise * again.error(fitted, 120, 40)), rel=1e-6)
+
+
 def test_what_is_foretold_is_fed_back_step_by_step() -> None:
     shape = shape_of(CELLS)
     weights = assemble(drawn(2), shape)

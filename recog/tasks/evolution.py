@@ -41,6 +41,8 @@ class Evolution:
     share: float = 0.2
     # Generations without progress after which all cells begin anew around the best (burst mutation).
     patience: int = 15
+    # What is added to the readout's equations, a share of the steps fitted: more of it, smaller weights and steadier answers.
+    ridge: float = 1e-12
 
 
 @dataclass(frozen=True)
@@ -75,27 +77,35 @@ def foretell(shape: Shape, weights: Doubles, walk: Trace, at: int, one: Trace, v
 class Foreteller:
     """A network over a series: fitted, then left to itself."""
 
-    def __init__(self, series: Series, shape: Shape) -> None:
+    def __init__(self, series: Series, shape: Shape, ridge: float = 1e-12) -> None:
         if series.settle + series.fit + series.choose > len(series.values):
             raise ConfigError(f"a series of {len(series.values)} values is shorter than the steps asked of it")
-        self.series, self.shape = series, shape
+        self.series, self.shape, self.ridge = series, shape, ridge
         self.x = series.values.astype(np.float32)[:, None]
         self.walk, self.one = network.trace(shape, len(series.values)), network.trace(shape, 1)
 
-    def fit(self, weights: Doubles, ridge: float = 1e-12) -> None:
-        """Sets the weights of the answer to those that foretell the fitting steps best (pseudo-inverse, hardly regularised)."""
+    def fit(self, weights: Doubles) -> None:
+        """Sets the weights of the answer to those that foretell the fitting steps best (`solve`)."""
+        network.forward(self.shape, weights, self.x, self.series.settle + self.series.fit, self.walk)
+        self.solve(weights)
+
+    def solve(self, weights: Doubles) -> None:
+        """The readout by the pseudo-inverse, hardly regularised, from a walk over the fitting steps."""
         settle, fit = self.series.settle, self.series.fit
-        network.forward(self.shape, weights, self.x, settle + fit, self.walk)
         states = np.ones((fit, self.shape.hidden + 1))
         states[:, :-1] = self.walk.output[settle + 1 : settle + fit + 1]
         wanted = self.series.values[settle + 1 : settle + fit + 1]
         weights[-(self.shape.hidden + 1) :] = np.linalg.solve(
-            states.T @ states + ridge * fit * np.eye(states.shape[1]), states.T @ wanted
+            states.T @ states + self.ridge * fit * np.eye(states.shape[1]), states.T @ wanted
         )
 
     def error(self, weights: Doubles, at: int, steps: int) -> float:
         """Mean squared error over `steps` foretold from step `at`, the series having been read up to there."""
         network.forward(self.shape, weights, self.x, at, self.walk)
+        return self.alone(weights, at, steps)
+
+    def alone(self, weights: Doubles, at: int, steps: int) -> float:
+        """`error` after a walk to step `at` or further."""
         told: NDArray[np.float64] = np.zeros(steps)
         foretell(self.shape, weights, self.walk, at, self.one, told)
         error = float(np.mean((told - self.series.values[at : at + steps]) ** 2))
@@ -106,12 +116,14 @@ class Foreteller:
 
         One is of each step from the true ones before it, the other of the network left to itself. The second is what is
         wanted; but a network that is a little wrong soon errs as much as one that is quite wrong, and only the first
-        tells the better of two bad ones.
+        tells the better of two bad ones. What lies within does not know the readout: one walk serves all three.
         """
-        self.fit(weights)
         start, steps = self.series.settle + self.series.fit, self.series.choose
-        alone = self.error(weights, start, steps)
         network.forward(self.shape, weights, self.x, start + steps, self.walk)
+        self.solve(weights)
+        readout = weights[-(self.shape.hidden + 1) :]
+        self.walk.answers[: start + steps, 0] = self.walk.output[1 : start + steps + 1] @ readout[:-1] + readout[-1]
+        alone = self.alone(weights, start, steps)
         told, true = self.walk.answers[start : start + steps - 1, 0], self.series.values[start + 1 : start + steps]
         return float(np.sqrt(np.mean((told - true) ** 2) * alone))
 
@@ -119,7 +131,7 @@ class Foreteller:
 def evolve(series: Series, evolution: Evolution, seed: int) -> Evolved:
     """Looks for the network that foretells best, cell by cell."""
     rng, shape = np.random.default_rng(seed), shape_of(evolution.cells)
-    foreteller = Foreteller(series, shape)
+    foreteller = Foreteller(series, shape, evolution.ridge)
     # (cells, population, genes): a cell's genes are all weights into its three gates and itself.
     genes = 4 * (shape.features + shape.hidden + 1)
     pools = rng.normal(0, evolution.spread, size=(evolution.cells, evolution.population, genes))

@@ -185,7 +185,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         rows.append(report.Row(contestant.name, contestant.paper, report.solved(found.values), seeds, found.minutes))
         lines.append(report.shares(contestant.short, took[contestant.name], FALLING.most, colour))
     claims = of_strings(took, seeds, arguments.quick)
-    few = 3 if arguments.quick else min(5, seeds)
+    few = 2 if arguments.quick else min(5, seeds)
     size = (
         {"chunks": 2000, "streams": 2, "steps": 5000}
         if arguments.quick
