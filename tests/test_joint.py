@@ -137,11 +137,11 @@ def test_scores_are_those_of_a_slow_twin(words: NgramModel, seed: int, share: fl
 
 def test_looks_are_weighed_by_their_mean(words: NgramModel) -> None:
     looks = [both("we need to bed", "W IY N IY D T UW B EH D", seed, (0.75, 0.7)) for seed in (2, 4)]
-    options = {"phones": 0.4, "beam": 12, "n_best": 900, "candidates": 8, "cut": -40.0, "width": 60.0}
+    options = {"phones": 0.4, "beam": 30, "n_best": 900, "candidates": 8, "cut": -40.0, "width": 60.0}
     one, other = (decoder(words, **options).decode([look]) for look in looks)
     together = decoder(words, **options).decode(looks)
     # All of the first look's proposals, and those of the second's phones.
-    inner = DecoderOptions(beam=12, n_best=900, cut=-40.0, width=60.0)
+    inner = DecoderOptions(beam=30, n_best=900, cut=-40.0, width=60.0)
     by_phones = Decoder(SOUNDS, inner, words, lexicon=Lexicon.of_pronunciations(SAID, SOUNDS))
     said = [found.text for found in by_phones.decode(looks[1][1])]
     fit = [
