@@ -3,10 +3,13 @@
 python scripts/benchmark_serving.py [--clients 32] [--seconds 60] [--requests 1000] [--json FILE]
 
 Server, pipeline and clients share this machine. The pipeline is timed alone, before and after the load, in a process of
-its own, so that whatever else runs here slows both. Every client comes from an address of its own (Linux; 127.0.0.x).
+its own, so that whatever else runs here slows both. Every client comes from an address of its own (Linux; 127.0.1.x).
+"cpu" is seconds of one core that the server, and the pipeline alone, need for each file: these can be compared on a busy
+machine too.
 """
 
 import argparse
+import asyncio
 import contextlib
 import json
 import os
@@ -33,12 +36,32 @@ from pipelines.speech import SpeechPipeline
 kind, bundle, path, seconds = sys.argv[1:]
 pipeline = (SpeechPipeline if kind == "speech" else HandwritingPipeline).load(bundle)
 pipeline(path), pipeline(path)
-began, done = time.perf_counter(), 0
+began, used, done = time.perf_counter(), time.process_time(), 0
 while time.perf_counter() - began < float(seconds):
     pipeline(path)
     done += 1
-print(done / (time.perf_counter() - began))
+print(done / (time.perf_counter() - began), (time.process_time() - used) / done)
 """
+
+
+@dataclass(frozen=True)
+class Alone:
+    """The pipeline by itself."""
+
+    per_second: float
+    # Seconds of one core for each file.
+    cpu: float
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What clients were answered."""
+
+    # Seconds of each answer, client by client.
+    took: list[list[float]]
+    # Answers other than 200, and requests without one.
+    errors: int
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -55,6 +78,9 @@ class Load:
     # The pipeline by itself, and the server's share of that.
     pipeline_per_second: float
     share: float
+    # Seconds of one core for each file: of the server, and of the pipeline by itself.
+    cpu: float
+    pipeline_cpu: float
     # Requests answered to the client that got the fewest, and the most.
     fewest: int
     most: int
@@ -108,59 +134,94 @@ def ready(lines: Iterable[str]) -> str:
     raise SystemExit("the server did not start:\n" + "".join(said))
 
 
-def alone(kind: str, bundle: str, path: Path, seconds: float) -> float:
-    """Files a second of the pipeline by itself."""
+def alone(kind: str, bundle: str, path: Path, seconds: float) -> Alone:
+    """The pipeline by itself, for so many seconds."""
     command = [sys.executable, "-c", ALONE, kind, bundle, str(path), str(seconds)]
-    return float(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+    return Alone(
+        *map(float, subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout.split())
+    )
 
 
-def load(address: str, route: str, path: Path, clients: int, seconds: float) -> tuple[list[list[float]], int]:
-    """Seconds of each answer for each client, and the number of errors."""
-    import httpx
-
-    content, end = path.read_bytes(), time.monotonic() + seconds
-    took: list[list[float]] = [[] for _ in range(clients)]
-    failed = [0] * clients
-
-    def ask(client: int) -> None:
-        own = f"127.0.1.{client + 1}" if sys.platform == "linux" else None
-        with httpx.Client(transport=httpx.HTTPTransport(local_address=own), timeout=120) as session:
-            while (began := time.monotonic()) < end:
-                try:
-                    good = session.post(address + route, files={"file": ("a", content)}).status_code == 200
-                except httpx.HTTPError:
-                    good = False
-                failed[client] += not good
-                took[client].append(time.monotonic() - began)
-
-    threads = [threading.Thread(target=ask, args=(client,)) for client in range(clients)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return took, sum(failed)
+def processor_seconds(process: int) -> float:
+    """What a process has used of the processor so far, in seconds of one core; 0 where no system tells."""
+    told = Path(f"/proc/{process}/stat")
+    if not told.exists():
+        return 0.0
+    user, system = told.read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
-def loaded(arguments: argparse.Namespace, address: str, kind: str) -> Load:
+def request_of(route: str, path: Path) -> bytes:
+    """An upload of a file, ready to be sent: what clients do must not slow the server beside them."""
+    head = 'Content-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    body = f"--part\r\n{head}".encode() + path.read_bytes() + b"\r\n--part--\r\n"
+    kind = "Content-Type: multipart/form-data; boundary=part"
+    return f"POST {route} HTTP/1.1\r\nHost: here\r\n{kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def load(address: str, route: str, path: Path, clients: int, seconds: float) -> Answers:
+    """Clients that each ask again as soon as they are answered; all of them in one thread, which costs little."""
+    request = request_of(route, path)
+    began = time.monotonic()
+
+    async def every() -> list[tuple[list[float], int]]:
+        return await asyncio.gather(*(_client(address, request, number, began + seconds) for number in range(clients)))
+
+    each = asyncio.run(every())
+    # With the last answers, which come after the end.
+    return Answers([took for took, _ in each], sum(errors for _, errors in each), time.monotonic() - began)
+
+
+async def _client(address: str, request: bytes, number: int, end: float) -> tuple[list[float], int]:
+    """Seconds of each answer to one client, and how many were none or another than 200."""
+    host, _, port = address.removeprefix("http://").partition(":")
+    own = (f"127.0.1.{number + 1}", 0) if sys.platform == "linux" else None
+    took, errors, streams = list[float](), 0, None
+    while (began := time.monotonic()) < end:
+        try:
+            async with asyncio.timeout(120):
+                streams = streams or await asyncio.open_connection(host, int(port), local_addr=own)
+                good = await _answered(*streams, request)
+        except (OSError, EOFError, TimeoutError):
+            good, streams = False, None
+            await asyncio.sleep(0.1)
+        errors += not good
+        took.append(time.monotonic() - began)
+    if streams:
+        streams[1].close()
+    return took, errors
+
+
+async def _answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes) -> bool:
+    """Sends a request and reads the answer to its end; whether it is a good one."""
+    writer.write(request)
+    await writer.drain()
+    status, *headers = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").lower().split("\r\n")
+    length = next(int(line.partition(":")[2]) for line in headers if line.startswith("content-length"))
+    await reader.readexactly(length)
+    return status.split()[1] == "200"
+
+
+def loaded(arguments: argparse.Namespace, address: str, process: int, kind: str) -> Load:
     """The load of one kind of files, between two timings of the pipeline alone."""
     bundle, path = getattr(arguments, kind), getattr(arguments, "audio" if kind == "speech" else "picture")
     route = AUDIO if kind == "speech" else IMAGES
     load(address, route, path, 2, 5.0)  # warms up
     before = alone(kind, bundle, path, arguments.seconds / 3)
-    began = time.monotonic()
-    took, errors = load(address, route, path, arguments.clients, arguments.seconds)
-    seconds = time.monotonic() - began  # with the last answers, which come after the end
+    used = processor_seconds(process)
+    answers = load(address, route, path, arguments.clients, arguments.seconds)
+    used = processor_seconds(process) - used
     after = alone(kind, bundle, path, arguments.seconds / 3)
-    every = [one for client in took for one in client]
-    rate, own = (len(every) - errors) / seconds, (before + after) / 2
-    counts = [len(client) for client in took]
-    told = (rate, own, rate / own)
+    every = [one for client in answers.took for one in client]
+    rate, own = (len(every) - answers.errors) / answers.seconds, (before.per_second + after.per_second) / 2
+    counts = [len(client) for client in answers.took]
+    told = (rate, own, rate / own, used / len(every), (before.cpu + after.cpu) / 2)
     return Load(
         kind,
         arguments.clients,
-        round(seconds, 1),
-        len(every) - errors,
-        errors,
+        round(answers.seconds, 1),
+        len(every) - answers.errors,
+        answers.errors,
         *(round(one, 3) for one in told),
         min(counts),
         max(counts),
@@ -219,6 +280,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             "1/s",
             "pipeline",
             "share",
+            "cpu",
+            "cpu alone",
             "fewest",
             "most",
             "median s",
@@ -226,7 +289,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         print("".join(f"{head:>12}" for head in heads))
         for kind in ("speech", "handwriting"):
-            found = loaded(arguments, address, kind)
+            found = loaded(arguments, address, process, kind)
             print("".join(f"{value:>12}" for value in asdict(found).values()), flush=True)
             told[kind] = asdict(found)
             good &= not found.errors and found.share >= 0.8 and found.fewest >= 0.5 * found.most
