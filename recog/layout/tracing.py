@@ -13,15 +13,15 @@ from recog.layout.segmenter import Maps
 Values = NDArray[np.float64]
 
 # A baseline runs where the map says so at least; a whole line is as likely as this on average.
-SEEN, SURE = 0.5, 0.65
+SEEN, SURE = 0.4, 0.7
 # Pieces are joined over gaps of so many times their height, if they are level within this share of it.
 GAP, LEVEL = 1.3, 0.3
-# A line is at least so many times as long as it is high.
-SHORTEST = 0.8
+# A line is at least so many times as long as it is high: a cell with one figure is less long than high.
+SHORTEST = 0.5
 # A stroke of a line: no longer than so many times the line's height, and no farther from its baseline than this share.
 STROKE, WITHIN = 2.5, 0.5
 # What ends a line between two pieces, and what cuts a ridge that runs on: cells of a table stand close together.
-ENDED, CUT = 0.5, 0.6
+ENDED, CUT = 0.4, 0.4
 
 
 @dataclass(frozen=True)
