@@ -176,24 +176,27 @@ def named(name: str, chosen: Training, rows: Corpus) -> str:
 
 
 def teach(name: str, chosen: Training, rows: Corpus, folder: Path, seeds: int, journal: Journal) -> Runs:
-    """Trains in folders below `folder` and measures on the report rows; runs that the journal knows are not done again."""
+    """Trains in folders below `folder` and measures on the report rows; runs that the journal knows are not done again, one
+    that was interrupted goes on.
+    """
+    what = named(name, chosen, rows)
 
     def run(seed: int) -> dict[str, Any]:
-        return asdict(
-            once(replace(chosen, fit=replace(chosen.fit, seed=1 + seed)), rows, folder / f"{name}-{1 + seed}")
-        )
+        place = folder / f"{what.replace(' ', '-')}-{1 + seed}"
+        return asdict(once(replace(chosen, fit=replace(chosen.fit, seed=1 + seed)), rows, place))
 
-    found = journal.figures(named(name, chosen, rows), seeds, run)
+    found = journal.figures(what, seeds, run)
     each = (Taught(**{**value, "cer_interval": tuple(value["cer_interval"])}) for value in found.values)
     return Runs(tuple(each), found.minutes)
 
 
 def once(chosen: Training, rows: Corpus, folder: Path) -> Taught:
-    """One training."""
+    """One training, from where it was left off if it was."""
+    begun = (folder / "state.safetensors").is_file()
     folder.mkdir(parents=True, exist_ok=True)
     for name, some in (("train", rows.train), ("dev", rows.tune)):
         manifest.write(folder / f"{name}.jsonl", [{**row.fields, row.media: str(row.path.resolve())} for row in some])
-    fitted = training.train(chosen, folder / "train.jsonl", folder / "dev.jsonl", folder)
+    fitted = training.train(chosen, folder / "train.jsonl", folder / "dev.jsonl", folder, resume=begun)
     scores = scores_of(checkpoint.load(folder / "best"), rows.report)
     parameters = sum(one.numel() for one in fitted.bundle.network.parameters())
     return Taught(scores.characters.rate, scores.cer_interval, parameters, fitted.updates)
@@ -299,7 +302,8 @@ def compare(arguments: argparse.Namespace, out: Path) -> int:
         for (kind, cell), found in rates.items()
     ]
     panels = [plot.Panel("CER, %", tuple(marks), low=0.0)]
-    return report.finish(arguments, rows, claims, panels, ", ".join(f"{n}: {cell}" for n, cell in enumerate(cells, 1)))
+    across = ", ".join(f"{n}: {cell}" for n, cell in enumerate(cells, 1)) if len(cells) < 6 else "place in the table"
+    return report.finish(arguments, rows, claims, panels, across)
 
 
 def spent(name: str, chosen: Training, rows: Corpus, rounds: int, journal: Journal) -> Cost:
