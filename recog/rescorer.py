@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 
 from recog.alphabet import Alphabet
 from recog.batching import cut
+from recog.compact import packed, unpacked
 from recog.config import build
 from recog.errors import CheckpointError, RecogError
 from recog.models.recurrent_lm import EDGE, RecurrentLM, RecurrentLMConfig
@@ -84,11 +85,10 @@ def fits(rescorer: Rescorer, alphabet: Alphabet) -> bool:
 
 
 def save(rescorer: Rescorer, path: Path) -> None:
-    """Writes the one file, weights in float16, whole or not at all."""
-    half = {name: tensor.half().contiguous() for name, tensor in rescorer.model.state_dict().items()}
+    """Writes the one file, weights in 8 bits, whole or not at all."""
     partial = path.with_name(path.name + ".partial")
     header = {"recurrent": json.dumps(asdict(rescorer.model.config)), "symbols": json.dumps(rescorer.symbols)}
-    save_file(half, partial, metadata=header)
+    save_file(packed(rescorer.model.state_dict()), partial, metadata=header)
     partial.chmod(0o644)  # safetensors leaves it to the owner alone
     partial.replace(path)
 
@@ -100,7 +100,7 @@ def load(path: Path) -> Rescorer:
             header = file.metadata() or {}
             config = build(RecurrentLMConfig, json.loads(header["recurrent"]), "recurrent")
             symbols = json.loads(header["symbols"])
-            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+            weights = unpacked({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
         if len(symbols) != config.symbols or not all(isinstance(symbol, str) for symbol in symbols):
             raise ValueError(f"{len(symbols)} symbols, but {config.symbols} are foretold")
         model = RecurrentLM(config)

@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from recog.compact import packed, unpacked
 from recog.config import build
 from recog.errors import CheckpointError, RecogError
 from recog.marks import AFTER, CAPITAL, LOWER, Marked, ends_sentence, written
@@ -80,10 +81,10 @@ def features(word: str, buckets: int) -> list[int]:
 
 
 def save(restorer: Restorer, path: Path) -> None:
-    """Writes the one file, weights in float16, whole or not at all."""
-    half = {name: tensor.half().contiguous() for name, tensor in restorer.tagger.state_dict().items()}
+    """Writes the one file, weights in 8 bits, whole or not at all."""
     partial = path.with_name(path.name + ".partial")
-    save_file(half, partial, metadata={"tagger": json.dumps(asdict(restorer.tagger.config))})
+    header = {"tagger": json.dumps(asdict(restorer.tagger.config))}
+    save_file(packed(restorer.tagger.state_dict()), partial, metadata=header)
     partial.chmod(0o644)  # safetensors leaves it to the owner alone
     partial.replace(path)
 
@@ -93,7 +94,7 @@ def load(path: Path) -> Restorer:
     try:
         with safe_open(path, "pt") as file:
             config = build(TaggerConfig, json.loads((file.metadata() or {})["tagger"]), "tagger")
-            weights = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+            weights = unpacked({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
         tagger = Tagger(config)
         tagger.load_state_dict(weights)
     except (OSError, ValueError, LookupError, TypeError, RuntimeError, SafetensorError, RecogError) as error:

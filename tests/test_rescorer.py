@@ -126,12 +126,12 @@ def test_a_file_keeps_it_and_damage_is_told(tmp_path: Path) -> None:
     rescorer.save(found, tmp_path / "r.safetensors")
     again = rescorer.load(tmp_path / "r.safetensors")
     texts = ["a", "cab ba", ""]
-    assert again.log_probabilities(texts) == pytest.approx(found.log_probabilities(texts), abs=0.05)  # float16
+    assert again.log_probabilities(texts) == pytest.approx(found.log_probabilities(texts), rel=0.03)  # 8 bits
     content = (tmp_path / "r.safetensors").read_bytes()
     with_words = judge([UNKNOWN_WORD, "a", "cat"], tiers=(2,))
     rescorer.save(with_words, tmp_path / "w.safetensors")
     said = rescorer.load(tmp_path / "w.safetensors").log_probabilities(["a cat", "dog"])
-    assert said == pytest.approx(with_words.log_probabilities(["a cat", "dog"]), abs=0.05)
+    assert said == pytest.approx(with_words.log_probabilities(["a cat", "dog"]), rel=0.03)
     for broken in (content[: len(content) // 2], b"", content.replace(b'\\"hidden\\": 6', b'\\"hidden\\": 7')):
         (tmp_path / "r.safetensors").write_bytes(broken)
         with pytest.raises(CheckpointError, match=r"r\.safetensors is damaged \(.*fetch or train it again"):
