@@ -14,6 +14,7 @@ from recog.layout.cut import Course, LinePicture
 from recog.layout.ink import ink_mask
 from recog.layout.order import Extent
 from recog.layout.segmenter import Segmenter, shipped
+from recog.layout.sifting import sifted
 from recog.layout.sight import Sight
 from recog.layout.tracing import Traced, trace
 
@@ -46,6 +47,7 @@ def find_lines(
         return [LinePicture.whole(page)]
     smooth = [smoothed(line) for line in lines]
     parted = [line for line in apart(smooth) if line.length < LONGEST * line.height]
+    parted = sifted(parted, sight, page.width, page.height)
     extents = [Extent(line.x[0], line.x[-1], float(line.y.mean()), line.height) for line in parted]
     courses = [_course(parted[number], sight) for number in orders.order(extents)]
     return cutting.cut(page, courses)

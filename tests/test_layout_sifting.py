@@ -1,0 +1,47 @@
+"""What is none of the page's hand is passed over; what is small, short or at the edge for another reason stays."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from recog.layout import sifting, sight
+from recog.layout.tracing import Traced
+
+PAGE = Image.new("L", (1000, 800), 255)
+
+
+def line(left: float, right: float, y: float, height: float = 40.0) -> Traced:
+    ones = np.ones(5)
+    return Traced(np.linspace(left, right, 5), y * ones, 0.7 * height * ones, 0.3 * height * ones, 0.9)
+
+
+HAND = [line(100, 900, 100.0 + 50 * number) for number in range(6)]
+
+
+def kept(*more: Traced, degrees: float = 0.0) -> list[bool]:
+    found = sifting.sifted([*HAND, *more], sight.look(PAGE, 1.0, degrees), *PAGE.size)
+    return [any(one is other for other in found) for one in more]
+
+
+def test_ends_of_the_neighbouring_pages_lines_are_passed_over() -> None:
+    # Twenty pixels, half a height, from either edge and 50 of 60 pixels long; then too long, then too far from the edge.
+    assert kept(line(5, 55, 130), line(940, 990, 130)) == [False, False]
+    assert kept(line(5, 70, 130), line(25, 75, 130)) == [True, True]
+
+
+def test_edges_are_those_of_the_page_as_given_when_it_is_looked_at_from_another_side() -> None:
+    # Turned by a quarter the page is 800 wide and 1000 high, and its lines end at 800.
+    assert kept(line(740, 790, 950), line(5, 55, 950), line(700, 750, 950), degrees=90.0) == [False, False, True]
+
+
+def test_small_print_is_passed_over_and_small_writing_stays() -> None:
+    # Lower by half, and 42 heights long: 42 / 0.5 is more than 45. A note of 15 heights, 15 / 0.5, is none.
+    assert kept(line(100, 940, 500, height=20), line(100, 400, 560, height=20)) == [False, True]
+    # As long as print, but of the page's height.
+    low = [line(10, 990, 100.0 + 30 * number, height=20) for number in range(6)]
+    assert len(sifting.sifted(low, sight.look(PAGE, 1.0, 0.0), *PAGE.size)) == 6
+
+
+def test_the_usual_height_is_that_of_long_lines() -> None:
+    assert sifting.usual_height([line(0, 10, 9, 8), line(0, 10, 9, 9), line(0, 500, 9, 33)]) == pytest.approx(33)
+    assert sifting.sifted([], sight.look(PAGE, 1.0, 0.0), *PAGE.size) == []
