@@ -54,6 +54,10 @@ class Candidate:
     models: Parts
 
 
+# Candidates with their scores, best first.
+Scored = list[tuple[float, Candidate]]
+
+
 class JointDecoder:
     """Decoder of both heads; a call leaves no trace in the next."""
 
@@ -89,26 +93,33 @@ class JointDecoder:
         """Of each look at a sample (T, S) and (T, P) natural-log probabilities of the same frames -> the `n_best`
         hypotheses in letters, placed by the first look.
         """
-        letters = looks[0][0]
-        heard = [(probabilities(one), probabilities(other)) for one, other in looks]
-        found: dict[tuple[str, ...], Candidate] = {}
-        proposals = (self.letters.decode(letters), *(self.phones.decode(phones) for _, phones in looks))
-        for proposed in itertools.chain.from_iterable(proposals):
-            texts = tuple(word.text for word in proposed.words)
-            if texts not in found and self._fits(texts, len(letters)):
-                found[texts] = self._candidate(proposed, texts, heard)
-        scored = sorted(self._scored(list(found.values())), key=lambda pair: -pair[0])
-        if self.judge is not None:
-            scored = self._judged(scored, self.judge)
-        return [self._hypothesis(place, scored, letters) for place in range(min(self.options.n_best, len(scored)))]
+        return self.decode_many([looks])[0]
 
     def decode_many(self, samples: Sequence[Sequence[Heads]]) -> list[list[Hypothesis]]:
-        """As `decode` for each sample, side by side in threads."""
+        """As `decode` for each sample, side by side in threads; the judge is asked about all of them at once."""
         threads = min(self.options.threads or os.cpu_count() or 1, len(samples))
         if threads < 2:
-            return [self.decode(looks) for looks in samples]
-        with ThreadPoolExecutor(threads) as pool:
-            return list(pool.map(self.decode, samples))
+            proposed = [self._proposals(looks) for looks in samples]
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                proposed = list(pool.map(self._proposals, samples))
+        if self.judge is not None:
+            proposed = self._judged(proposed, self.judge)
+        return [
+            [self._hypothesis(place, scored, looks[0][0]) for place in range(min(self.options.n_best, len(scored)))]
+            for scored, looks in zip(proposed, samples, strict=True)
+        ]
+
+    def _proposals(self, looks: Sequence[Heads]) -> Scored:
+        """What the heads propose for a sample, best first."""
+        heard = [(probabilities(one), probabilities(other)) for one, other in looks]
+        found: dict[tuple[str, ...], Candidate] = {}
+        proposals = (self.letters.decode(looks[0][0]), *(self.phones.decode(phones) for _, phones in looks))
+        for proposed in itertools.chain.from_iterable(proposals):
+            texts = tuple(word.text for word in proposed.words)
+            if texts not in found and self._fits(texts, len(looks[0][0])):
+                found[texts] = self._candidate(proposed, texts, heard)
+        return sorted(self._scored(list(found.values())), key=lambda pair: -pair[0])
 
     def _candidate(
         self,
@@ -147,7 +158,7 @@ class JointDecoder:
             self._known[word] = self.pronunciations.spelled(word)
         return self._known[word]
 
-    def _scored(self, found: Sequence[Candidate]) -> list[tuple[float, Candidate]]:
+    def _scored(self, found: Sequence[Candidate]) -> Scored:
         share = self.options.phones
         models = [one.models.language + one.models.length + one.models.boost for one in found]
         sayable = [place for place, one in enumerate(found) if not math.isnan(one.phones)]
@@ -164,20 +175,25 @@ class JointDecoder:
             for score, one, more in zip(scores, found, models, strict=True)
         ]
 
-    def _judged(self, scored: Sequence[tuple[float, Candidate]], judge: Judge) -> list[tuple[float, Candidate]]:
-        """The best of them with the judge's word in their scores, in their new order."""
-        best = scored[: max(self.options.judged, self.options.n_best)]
-        texts, before = [" ".join(one.words) for _, one in best], [one.models.language for _, one in best]
-        language = language_scores(judge, texts, before, self.options)
+    def _judged(self, proposed: Sequence[Scored], judge: Judge) -> list[Scored]:
+        """The best of each sample with the judge's word in their scores, in their new order."""
+        best = [scored[: max(self.options.judged, self.options.n_best)] for scored in proposed]
+        texts = [" ".join(one.words) for scored in best for _, one in scored]
+        before = [one.models.language for scored in best for _, one in scored]
+        language = iter(language_scores(judge, texts, before, self.options))
         again = [
-            (score - one.models.language + now, replace(one, models=replace(one.models, language=now)))
-            for (score, one), now in zip(best, language, strict=True)
+            [
+                (score - one.models.language, replace(one, models=replace(one.models, language=next(language))))
+                for score, one in scored
+            ]
+            for scored in best
         ]
-        return sorted(again, key=lambda pair: -pair[0])
+        return [
+            sorted(((score + one.models.language, one) for score, one in scored), key=lambda pair: -pair[0])
+            for scored in again
+        ]
 
-    def _hypothesis(
-        self, place: int, scored: Sequence[tuple[float, Candidate]], letters: NDArray[np.float32]
-    ) -> Hypothesis:
+    def _hypothesis(self, place: int, scored: Scored, letters: NDArray[np.float32]) -> Hypothesis:
         score, best = scored[place]
         labels = tuple(self._spelled(best.words))
         spans = align(letters, labels)
