@@ -6,7 +6,7 @@ its letters too, and the log-probabilities below are means over the looks. A tex
 
     (1 - share) * log P(letters) + share * log P(phones) + language + length + boost,
 
-where P(phones) is that of the likeliest way of saying it. A text with a word that has no pronunciation is compared with
+where P(phones) is that of the way of saying it that is likeliest in the first look. A text with a word that has no pronunciation is compared with
 the best of those that have one by its letters alone.
 """
 
@@ -33,7 +33,7 @@ from recog.lm.lexicon import Lexicon
 from recog.lm.ngram import NgramModel
 
 # Ways of saying a whole text that are tried at most.
-_MOST_WAYS = 16
+_MOST_WAYS = 8
 # What a look hears: letters (T, S) and phones (T, P).
 Heads = tuple[NDArray[np.float32], NDArray[np.float32]]
 
@@ -128,11 +128,14 @@ class JointDecoder:
         heard: Sequence[tuple[NDArray[np.float64], NDArray[np.float64]]],
     ) -> Candidate:
         assert proposed.parts is not None
-        spelled, ways = self._spelled(texts), self._ways(texts)
+        spelled, phones = self._spelled(texts), math.nan
         letters = sum(log_likelihood(look, spelled) for look, _ in heard) / len(heard)
-        phones = max(
-            (sum(log_likelihood(look, way) for _, look in heard) / len(heard) for way in ways), default=math.nan
-        )
+        if ways := self._ways(texts):
+            # The likeliest way in the first look: there are many ways, and the looks hardly ever disagree on them.
+            said = [log_likelihood(heard[0][1], way) for way in ways]
+            likeliest = max(range(len(ways)), key=said.__getitem__)
+            others = sum(log_likelihood(look, ways[likeliest]) for _, look in heard[1:])
+            phones = (said[likeliest] + others) / len(heard)
         known = tuple(word.known for word in proposed.words)
         return Candidate(texts, frames_of(proposed), known, letters, phones, proposed.parts)
 

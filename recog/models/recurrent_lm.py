@@ -125,14 +125,18 @@ class Tiers(nn.Module):
         # In the first tier a unit's own column, else that of its tier.
         later = sum((flat >= end).long() for end in self.ends[1:-1])
         column = torch.where(flat < self.ends[1], flat, self.ends[1] - 1 + later)
-        said = torch.log_softmax(head.float(), dim=1).gather(1, column[:, None])[:, 0]
+        said = _log_softmax_at(head.float(), column)
         for tier, shrink in enumerate(self.shrink, 1):
             places = self._of(tier, flat)
             among = functional.linear(shrink(narrow[places]), self.tables[tier]).float()
-            own = torch.log_softmax(among, dim=1).gather(1, (flat[places] - self.ends[tier])[:, None])[:, 0]
-            said = said.index_add(0, places, own)
+            said = said.index_add(0, places, _log_softmax_at(among, flat[places] - self.ends[tier]))
         return said.view(wanted.shape)
 
     def _of(self, tier: int, units: Tensor) -> Tensor:
         """Where units of this tier stand."""
         return ((units >= self.ends[tier]) & (units < self.ends[tier + 1])).nonzero()[:, 0]
+
+
+def _log_softmax_at(x: Tensor, column: Tensor) -> Tensor:
+    """(N, C), (N,) -> (N,): of each row's log softmax the one column, without the memory of all others."""
+    return x.gather(1, column[:, None])[:, 0] - torch.logsumexp(x, dim=1)
