@@ -35,7 +35,6 @@ def test_a_jury_votes_with_the_mean_of_the_likelihoods() -> None:
     jury = Jury(looks)
     for labels in [(), (1,), (2, 3), (1, 1, 2)]:
         assert jury(labels) == pytest.approx(mean_likelihood(looks, labels), abs=1e-4)
-        likely = [log_likelihood(np.exp(look.astype(np.float64)), labels) for look in looks]
     assert jury((1, 1, 1, 1)) == -np.inf  # 4 labels and 3 blanks between them do not fit into 6 frames
 
 
