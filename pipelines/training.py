@@ -27,9 +27,6 @@ from recog.training import alphabets, parallel
 from recog.training.settings import FitConfig
 from recog.training.state import origin
 
-# Settings of a network that its weights do not depend on.
-DROPOUTS = ("dropout", "dropout_locked", "dropout_convolution")
-
 
 @dataclass(frozen=True)
 class SpeechTraining:
@@ -155,19 +152,16 @@ def _start(training: Training, rows: Sequence[manifest.Row], init_from: str | Pa
     weights: dict[str, Any] | None = None
     if init_from:
         begin = checkpoint.load(init_from)
-        # Dropout has no weights: a run may begin with another one than the run before.
-        same = replace(begin.network.config, **{name: getattr(training.network, name) for name in DROPOUTS})
-        if training.network.phones:
-            same = replace(same, phones=training.network.phones)  # a head that the bundle lacks is added
-        taller = _resized(begin.frontend, training.frontend)
-        if asdict(taller) != asdict(training.frontend) or asdict(same) != asdict(training.network):
-            raise ConfigError(f"{init_from} has another frontend or network than the preset; train with its own preset")
+        if asdict(_resized(begin.frontend, training.frontend)) != asdict(training.frontend):
+            raise ConfigError(f"{init_from} has another frontend than the preset; train with its own preset")
         adapted = alphabets.adapt(begin, texts, alphabet, training.data.rare)
         begun = adapted.network
         if training.frontend.features != begun.features:
             begun = begun.with_features(training.frontend.features)
-        if training.network.phones and not begun.config.phones:
-            begun = begun.with_phones(training.network.phones)
+        try:
+            begun = begun.grown(training.network)
+        except ConfigError as error:
+            raise ConfigError(f"{init_from} has another network than the preset: {error}") from error
         symbols, weights, provenance["init_from"] = adapted.alphabet, begun.state_dict(), begin.provenance
     network = Network(training.network, training.frontend.features, len(symbols))
     if weights:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import oracles
 import pytest
@@ -32,6 +34,7 @@ SHAPES = {
     "fast rates": {"strides_time": (1, 1), "rates": (4, 1)},
     "no projection of the sum": {"projection": 12},
     "no convolution": {"channels": (), "strides_time": (), "strides_features": ()},
+    "residual": {"residuals": (1, 2)},
     "four": {"channels": (2, 2, 2, 2), "strides_time": (2, 1, 2, 1), "strides_features": (2, 2, 2, 2), "rates": (2, 2)},
 }
 
@@ -45,6 +48,7 @@ def network_of(features: int = 9, symbols: int = 5, **changes: object) -> Networ
             module.running_mean.normal_(0, 0.3)
             module.running_var.uniform_(0.5, 2)
             module.bias.data.normal_(0, 0.3)
+            module.weight.data.uniform_(0.5, 1.5)
     return network.eval()
 
 
@@ -319,7 +323,7 @@ def test_no_noise_draws_no_random_number() -> None:
 
 def test_a_phone_head_leaves_the_others_as_they_were() -> None:
     network = Network(SMALL, 16, 5).eval()
-    with_phones = network.with_phones(39)
+    with_phones = network.grown(replace(SMALL, phones=39))
     x, lengths = torch.randn(2, 30, 16), torch.tensor([30, 17])
     before, after = network(x, lengths), with_phones(x, lengths)
     assert before.phones is None
@@ -327,3 +331,38 @@ def test_a_phone_head_leaves_the_others_as_they_were() -> None:
     assert after.phones.shape == (2, after.log_probs.shape[1], 40)  # blank and 39 phones
     assert torch.allclose(after.phones.exp().sum(2), torch.ones(2, after.phones.shape[1]), atol=1e-5)
     assert with_phones.with_symbols([0, 1, 2]).phones is not None
+
+
+def test_a_network_that_grows_says_at_first_what_it_said_and_all_of_it_learns() -> None:
+    network = network_of()
+    larger = replace(SMALL, residuals=(1, 2), layers=3, rates=(*SMALL.rates, 2), dropout=0.0)
+    grown = network.grown(larger)
+    x, lengths = torch.randn(2, 30, 9), torch.tensor([30, 17])
+    assert torch.allclose(network(x, lengths).log_probs, grown(x, lengths).log_probs, atol=1e-5)
+    for _ in range(2):  # the first step moves the scales from 0, the second what they scale
+        grown.train()(x, lengths).log_probs[..., 1].mean().backward()
+        torch.optim.SGD(grown.parameters(), 0.1).step()
+    new = [name for name, _ in grown.named_parameters() if "residuals" in name or name.startswith("recurrent.2.")]
+    assert len(new) == 3 * 6 + 12  # 3 blocks of two convolutions and their scales; a layer's two LSTMs, spread and norm
+    assert all(grown.get_parameter(name).grad.abs().sum() > 0 for name in new)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"hidden": 5},
+        {"layers": 1, "rates": (1,), "auxiliary_layers": (0,)},
+        {"layers": 3, "rates": (2, 1, 1)},
+        {"residuals": (0, 1)},
+        {"phones": 0},
+    ],
+)
+def test_a_network_does_not_grow_into_another_shape(changes: dict[str, object]) -> None:
+    network = network_of(residuals=(1, 1), phones=39)
+    with pytest.raises(ConfigError, match="cannot grow into"):
+        network.grown(replace(network.config, **changes))
+
+
+def test_residual_blocks_are_given_to_every_convolution() -> None:
+    with pytest.raises(ConfigError, match="give each a number of blocks"):
+        replace(SMALL, residuals=(1,))

@@ -15,30 +15,56 @@ def length_mask(lengths: Tensor, steps: int) -> Tensor:
 
 
 class Convolution(nn.Module):
-    """3x3 convolution, batch normalisation, ReLU, dropout on (B, C, T, F); T and F shrink to ceil(T / stride).
+    """3x3 convolution, batch normalisation, ReLU, residual blocks, dropout on (B, C, T, F); T and F shrink to ceil(T / stride).
 
-    Steps past the true length are zeroed on the way out, so the next layer sees the same zeros
+    Steps past the true length are zeroed on the way out of each, so the next layer sees the same zeros
     that its own border padding would have given to the sequence alone.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, stride: tuple[int, int], dropout: float) -> None:
+    def __init__(
+        self, channels_in: int, channels_out: int, stride: tuple[int, int], dropout: float, residuals: int = 0
+    ) -> None:
         super().__init__()
         self.stride_time = stride[0]
         self.convolve = nn.Conv2d(channels_in, channels_out, 3, stride=stride, padding=1, bias=False)
         self.normalise = nn.BatchNorm2d(channels_out)
+        self.residuals = nn.ModuleList(ResidualConvolution(channels_out) for _ in range(residuals))
         # Whole feature maps are dropped: neighbouring pixels are too alike for single zeros to matter.
         self.dropout = nn.Dropout2d(dropout)
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C, T, F), (B,) -> (B, C', ceil(T / stride), ceil(F / stride)), new lengths."""
-        x = self.dropout(torch.relu(self.normalise(self.convolve(x))))
+        x = torch.relu(self.normalise(self.convolve(x)))
         lengths = self.map_lengths(lengths)
-        mask = length_mask(lengths, x.shape[2])[:, None, :, None]
-        return x * mask.to(x.dtype), lengths
+        mask = length_mask(lengths, x.shape[2])[:, None, :, None].to(x.dtype)
+        for residual in self.residuals:
+            x = residual(x * mask, mask)
+        return self.dropout(x) * mask, lengths
 
     def map_lengths(self, lengths: Tensor) -> Tensor:
         """The output length of each input length: ceil(length / stride)."""
         return torch.div(lengths + self.stride_time - 1, self.stride_time, rounding_mode="floor")
+
+
+class ResidualConvolution(nn.Module):
+    """Two 3x3 convolutions with batch normalisation, added to what came: relu(x + f(x)) (He 2016).
+
+    It begins as nothing: the last scale is 0 (Goyal 2017), so a network that reads already may be given more of them
+    and says at first what it said before, since what comes is a ReLU's and not below 0.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.normalise_first = nn.BatchNorm2d(channels)
+        self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.normalise_second = nn.BatchNorm2d(channels)
+        nn.init.zeros_(self.normalise_second.weight)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """(B, C, T, F) with zeros where the mask (B, 1, T, 1) is 0 -> the same shape; what lies there then is undefined."""
+        y = torch.relu(self.normalise_first(self.first(x))) * mask
+        return torch.relu(x + self.normalise_second(self.second(y)))
 
 
 class LockedDropout(nn.Module):

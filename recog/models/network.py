@@ -20,6 +20,9 @@ from recog.models.cells.options import CellOptions, arguments
 from recog.models.cells.picture import PictureStep, checked
 from recog.models.layers import BidirectionalLSTM, Convolution, LockedDropout, length_mask
 
+# Settings that no weight depends on: a run may begin with others than the run before.
+DROPOUTS = ("dropout", "dropout_locked", "dropout_convolution")
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -31,6 +34,8 @@ class NetworkConfig:
     strides_time: tuple[int, ...] = (2, 2)
     # Stride of each convolution across the features (mel bands, pixel rows).
     strides_features: tuple[int, ...] = (2, 2)
+    # Residual blocks of two more convolutions after each convolution; () for none.
+    residuals: tuple[int, ...] = ()
     # Width of the linear map between convolutions and LSTM stack.
     projection: int = 256
     # Number of bidirectional LSTM layers.
@@ -69,6 +74,10 @@ class NetworkConfig:
             raise ConfigError(
                 f"network: {len(self.channels)} channels, {len(self.strides_time)} strides_time and "
                 f"{len(self.strides_features)} strides_features; give each convolution one of each"
+            )
+        if self.residuals and (len(self.residuals) != len(self.channels) or min(self.residuals) < 0):
+            raise ConfigError(
+                f"network.residuals {self.residuals} with {len(self.channels)} convolutions; give each a number of blocks"
             )
         if len(self.rates) != self.layers:
             raise ConfigError(f"network: {self.layers} layers but {len(self.rates)} rates; give each layer one")
@@ -119,11 +128,13 @@ class Network(nn.Module):
         self.config, self.features, self.symbols = config, features, symbols
         self.convolutions = nn.ModuleList()
         channels, height = 1, features
-        for width, stride_time, stride_features in zip(
-            config.channels, config.strides_time, config.strides_features, strict=True
+        for width, stride_time, stride_features, residuals in zip(
+            *(config.channels, config.strides_time, config.strides_features),
+            config.residuals or [0] * len(config.channels),
+            strict=True,
         ):
             self.convolutions.append(
-                Convolution(channels, width, (stride_time, stride_features), config.dropout_convolution)
+                Convolution(channels, width, (stride_time, stride_features), config.dropout_convolution, residuals)
             )
             channels, height = width, -(-height // stride_features)
         self.plane = PictureStep(config.plane, channels, height, config.plane_hidden) if config.plane else None
@@ -228,9 +239,31 @@ class Network(nn.Module):
         network.load_state_dict(state)
         return network.train(self.training)
 
-    def with_phones(self, phones: int) -> "Network":
-        """A network with a head for so many phones that knows nothing yet, beside the heads that it has."""
-        network = Network(replace(self.config, phones=phones), self.features, self.symbols)
+    def grown(self, config: NetworkConfig) -> "Network":
+        """A network of a larger shape that says at first what this one says: more residual blocks behind the convolutions,
+        more LSTM layers on top, a head for phones or auxiliary heads that know nothing yet (Net2Net, Chen 2016).
+
+        Refuses a shape that differs in anything else but dropout, or is smaller.
+        """
+        old, depth = self.config, self.config.layers
+        before = old.residuals or (0,) * len(old.channels)
+        after = config.residuals or (0,) * len(config.channels)
+        free = {name: getattr(config, name) for name in DROPOUTS}
+        parts = {name: getattr(config, name) for name in ("residuals", "layers", "rates", "auxiliary_layers")}
+        if (
+            replace(old, **free, **parts, phones=config.phones) != config
+            or any(few > many for few, many in zip(before, after, strict=True))
+            or config.rates[:depth] != old.rates
+            or not set(old.auxiliary_layers) <= set(config.auxiliary_layers)
+            or old.phones not in (0, config.phones)
+        ):
+            raise ConfigError(
+                f"a network of the shape {old} cannot grow into {config}: residuals, layers on top, auxiliary layers "
+                "and phones may be added, and dropout may differ"
+            )
+        network = Network(config, self.features, self.symbols)
+        for step in list(network.recurrent)[depth:]:
+            cast(RecurrentStep, step).silence()
         network.load_state_dict(network.state_dict() | self.state_dict())
         return network.train(self.training)
 
@@ -271,6 +304,12 @@ class RecurrentStep(nn.Module):
         self.spread = nn.Identity() if rate == 1 and 2 * hidden == width else nn.Linear(2 * hidden, rate * width)
         self.norm = nn.LayerNorm(width)
         self.join = Highway(width) if highway else None
+
+    def silence(self) -> None:
+        """Makes the step add nothing, until it learns to: the scale of what is added becomes 0."""
+        if self.join is not None:
+            raise ConfigError("network.highway: a layer with gates cannot be added to a network that reads already")
+        nn.init.zeros_(self.norm.weight)
 
     def forward(self, x: Tensor, lengths: Tensor, elapsed: Tensor | None = None) -> Tensor:
         """(B, T, D), (B,), for cells with a clock the times (B, T) since the step before -> (B, T, D)."""
