@@ -60,7 +60,7 @@ def prepare(name_or_path: str | Path, manifest_path: str | Path, part: str, rows
     task = Task(
         bundle.alphabet.symbols,
         language.word_model if language else None,
-        language.character_model if language else None,
+        next(iter(language.character_models.values()), None) if language else None,
         language.options if language else DecoderOptions(),
     )
     amount = recognizer.step_size * sum(map(len, matrices)) if sound else float(len(matrices))

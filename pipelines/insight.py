@@ -20,6 +20,7 @@ from recog.ctc.decoder import Decoder
 from recog.ctc.hypothesis import Hypothesis, Parts, probabilities
 from recog.ctc.joint import JointDecoder, frames_of, posteriors
 from recog.ctc.likelihood import log_likelihood
+from recog.ctc.multilingual import MultilingualDecoder
 from recog.ctc.options import DecoderOptions
 from recog.errors import InputError
 from recog.image import HandwritingFrontend
@@ -153,7 +154,7 @@ class Observer:
             options = replace(options, beam=None)  # greedy is one of the ways anyway
         self.bundle, language = bundle, bundle.language
         worth = language.confidences if language else {}
-        without = Language(None, None, DecoderOptions(n_best=N_BEST), worth)
+        without = Language(None, {}, DecoderOptions(n_best=N_BEST), worth)
         self._recognizers = [
             Recognizer(bundle, replace(options, beam=0, hotwords=())),
             Recognizer(replace(bundle, language=without), options),
@@ -222,7 +223,7 @@ class Observer:
         return Reading(letters, symbols, tuple(ways), words, tuple(path.tolist()))
 
 
-def weigh(decoder: Decoder, log_probs: NDArray[np.float32], text: str) -> Parts:
+def weigh(decoder: Decoder | MultilingualDecoder, log_probs: NDArray[np.float32], text: str) -> Parts:
     """What the score of a given text is made of: its letters summed over all alignments (Graves 2006, equations 6-8)
     in (T, S) natural-log probabilities, and what the decoder's models make of it.
 

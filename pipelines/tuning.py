@@ -2,7 +2,6 @@
 models, what its confidences are worth, and how its words are placed in time.
 """
 
-import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,14 +15,13 @@ from pipelines import word_times
 from pipelines.confidence import calibrate, modes
 from pipelines.joined_words import join
 from pipelines.word_times import Accuracy, Clock
-from recog import checkpoint, frontend, language, manifest, metrics, phones, rescorer, text, views
+from recog import checkpoint, frontend, language, manifest, metrics, text, views
 from recog.audio import SpeechFrontend
 from recog.checkpoint import Bundle
 from recog.ctc.options import DecoderOptions
 from recog.ctc.timing import DEFAULTS, Timing
 from recog.errors import ConfigError, RecogError
 from recog.language import Language
-from recog.lm import binary, pronunciation
 from recog.manifest import Row
 from recog.metrics import Counts
 from recog.recognizer import DecodingOptions, Recognizer
@@ -95,46 +93,6 @@ class Tuned:
             yield f"word times: median error {before:.0f} ms before, {after:.0f} ms now, on {self.timed.after.words} words"
 
 
-def put_models(
-    name_or_path: str | Path,
-    words: Path | None,
-    characters: Path | None,
-    pronunciations: Path | None = None,
-    judge: Path | None = None,
-) -> None:
-    """Copies language models, a pronouncing lexicon and a rescorer into a bundle, each checked before it takes its place."""
-    folder = checkpoint.find(name_or_path)
-    if judge is not None:
-        alphabet = checkpoint.load(name_or_path).alphabet
-        if not rescorer.fits(found := rescorer.load(judge), alphabet):
-            raise ConfigError(
-                f"{judge} lacks symbols of bundle {name_or_path}: {''.join(sorted(set(alphabet.symbols) - set(found.symbols)))!r}; "
-                "train it with --bundle set to this one"
-            )
-        rescorer.save(found, folder / rescorer.FILE)
-    if pronunciations is not None:
-        said = pronunciation.read(pronunciations)
-        names = dict(zip(phones.CMU, phones.CMU_NAMES, strict=True))
-        said = {
-            word: tuple(tuple(names[letter] for letter in phones.spelled(way)) for way in ways)
-            for word, ways in said.items()
-        }
-        if not checkpoint.load(name_or_path).network.config.phones:
-            raise ConfigError(f"bundle {name_or_path} has no head for phones; train it with network.phones = 39 first")
-        partial = folder / f"partial.{language.PRONUNCIATIONS}"
-        pronunciation.write(partial, said)
-        partial.replace(folder / language.PRONUNCIATIONS)
-    for source, name, unit in ((words, language.WORDS, "word"), (characters, language.CHARACTERS, "character")):
-        if source is None:
-            continue
-        model = binary.load(source)
-        if model.unit != unit:
-            raise ConfigError(f"{source} is a {model.unit} model; expected a {unit} model here")
-        partial = folder / f"{name}.partial"
-        shutil.copyfile(source, partial)
-        partial.replace(folder / name)
-
-
 def tune(
     name_or_path: str | Path,
     manifest_path: str | Path,
@@ -151,7 +109,7 @@ def tune(
     bundle = checkpoint.load(name_or_path)
     if times_path and bundle.kind != "speech":
         raise ConfigError(f"bundle {bundle.name} reads {bundle.kind}; word times are tuned for speech only")
-    known = bundle.language or Language(None, None, DecoderOptions())
+    known = bundle.language or Language(None, {}, DecoderOptions())
     chosen = manifest.read(manifest_path, part)
     words = manifest.read(times_path, part) if times_path else []
     samples, references = posteriors(bundle, chosen[:: -(-len(chosen) // rows)])
@@ -215,7 +173,7 @@ def _weights(
         (WORD_GRID if bundle.language.word_model else {})
         | (listed if bundle.language.word_list and not bundle.language.word_model else {})
         | (PHONE_GRID if bundle.language.pronunciations and bundle.network.config.phones else {})
-        | (CHARACTER_GRID if bundle.language.character_model else {})
+        | (CHARACTER_GRID if bundle.language.character_models else {})
         | (RESCORER_GRID if bundle.language.rescorer else {})
     )
     for _ in range(2):
@@ -263,7 +221,7 @@ def posteriors(bundle: Bundle, rows: Sequence[Row]) -> tuple[list[NDArray[np.flo
 def _trial(
     bundle: Bundle, options: DecoderOptions, matrices: Sequence[NDArray[np.float32]], references: Sequence[str]
 ) -> Trial:
-    language = bundle.language or Language(None, None, options)
+    language = bundle.language or Language(None, {}, options)
     recognizer = Recognizer(replace(bundle, language=replace(language, options=options, confidences={})))
     texts = [recognition.text for recognition in recognizer.read(matrices)]
     return _count(options, bundle, texts, references)

@@ -1,6 +1,8 @@
 """The language side of a bundle: n-gram models and decoder weights, in files of their own beside the network.
 
     words.lm, characters.lm   compact n-gram models (recog.lm.binary), either or both
+    characters.en.lm, ...     character models of one language each, instead of characters.lm: a text is read by the one
+                              that suits it (recog.ctc.multilingual)
     lexicon.txt               words that are known (recog.lm.wordlist), instead of the word model's vocabulary; with
                               weights and no words.lm, these are the word model
     pronunciations.txt.xz     how words are said (recog.lm.pronunciation), for a network with a head for phones
@@ -12,6 +14,7 @@ Each file changes alone: another language model needs no other network.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -39,7 +42,8 @@ class Language:
     """What a recogniser knows besides what it sees and hears."""
 
     word_model: NgramModel | None
-    character_model: NgramModel | None
+    # Character models by the code of their language, "" for one of no language in particular; a text is read by one of them.
+    character_models: Mapping[str, NgramModel]
     options: DecoderOptions
     # For each way of decoding (recog.ctc.calibration.MODES) that was tuned: what its confidences are worth.
     confidences: Mapping[str, Calibration] = field(default_factory=dict)
@@ -67,21 +71,21 @@ class Language:
     def speaks(self) -> bool:
         """Whether a model or a list of words has a say in what is read."""
         return any(
-            part is not None
-            for part in (self.word_model, self.character_model, self.word_list, self.pronunciations, self.rescorer)
-        )
+            part is not None for part in (self.word_model, self.word_list, self.pronunciations, self.rescorer)
+        ) or bool(self.character_models)
 
 
 def load(folder: Path) -> Language | None:
     """The language side of the bundle in `folder`; None where it has none. Models are mapped, not read."""
-    models = {name: binary.load(folder / name) if (folder / name).is_file() else None for name in (WORDS, CHARACTERS)}
+    words = binary.load(folder / WORDS) if (folder / WORDS).is_file() else None
+    characters = {language: binary.load(path) for language, path in character_files(folder).items()}
     word_list = wordlist.read(folder / LEXICON) if (folder / LEXICON).is_file() else None
     said = pronunciation.read(folder / PRONUNCIATIONS) if (folder / PRONUNCIATIONS).is_file() else None
     judge = rescorer.load(folder / rescorer.FILE) if (folder / rescorer.FILE).is_file() else None
-    if not any((*models.values(), word_list, said, judge)) and not (folder / DECODER).is_file():
+    if not any((words, characters, word_list, said, judge)) and not (folder / DECODER).is_file():
         return None
-    if models[WORDS] is None and word_list is not None:
-        models[WORDS] = word_list.model
+    if words is None and word_list is not None:
+        words = word_list.model
     try:
         settings = _read(folder / DECODER)
         calibrations = settings.pop("confidences", {})
@@ -96,7 +100,26 @@ def load(folder: Path) -> Language | None:
         raise CheckpointError(
             f"{folder / DECODER} is damaged ({error}); tune the decoder again or delete the file"
         ) from error
-    return Language(models[WORDS], models[CHARACTERS], options, confidences, timing, word_list, said, judge)
+    return Language(words, characters, options, confidences, timing, word_list, said, judge)
+
+
+def character_files(folder: Path) -> dict[str, Path]:
+    """The character models in a folder by the code of their language, in its order."""
+    stem, ending = CHARACTERS.split(".")
+    found = {path.name[len(stem) + 1 : -len(ending) - 1]: path for path in folder.glob(f"{stem}.*.{ending}")}
+    one = {"": folder / CHARACTERS} if (folder / CHARACTERS).is_file() else {}
+    return one | dict(sorted(found.items()))
+
+
+def character_file(language: str) -> str:
+    """The name of the file that holds the character model of a language; "" for one of no language in particular.
+
+    Refuses what is no code of two or three small letters.
+    """
+    if language and not re.fullmatch("[a-z]{2,3}", language):
+        raise ConfigError(f"{language!r} is no code of a language; give two or three small letters, such as en")
+    stem, ending = CHARACTERS.split(".")
+    return f"{stem}.{language}.{ending}" if language else CHARACTERS
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -122,7 +145,8 @@ def save_settings(folder: Path, language: Language) -> None:
 
 def save(folder: Path, language: Language) -> None:
     """Writes the language side into a bundle's folder; models it lacks are left as they are."""
-    for name, model in ((WORDS, language.word_model), (CHARACTERS, language.character_model)):
+    characters = {character_file(code): model for code, model in language.character_models.items()}
+    for name, model in {WORDS: language.word_model, **characters}.items():
         # The model that a list's weights make is in the list.
         if model is not None and (language.word_list is None or model is not language.word_list.model):
             binary.save(model, folder / name)

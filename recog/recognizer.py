@@ -16,6 +16,7 @@ from recog.ctc.decoder import Decoder
 from recog.ctc.greedy import with_words
 from recog.ctc.hypothesis import Hypothesis
 from recog.ctc.joint import JointDecoder
+from recog.ctc.multilingual import MultilingualDecoder
 from recog.ctc.options import DecoderOptions
 from recog.ctc.rescoring import Judge, asked
 from recog.ctc.timing import DEFAULTS, Timing
@@ -68,23 +69,29 @@ class Recognizer:
         self.judge: Judge | None = None
         self.decoder = None if self.options.beam == 0 else self._decoder()
 
-    def _decoder(self) -> Decoder | JointDecoder:
+    def _decoder(self) -> Decoder | MultilingualDecoder | JointDecoder:
         bundle = self.bundle
         language = bundle.language if self.options.language else None
         settings = replace(language.options if language else DecoderOptions(), hotwords=self.options.hotwords)
         if self.options.beam is not None:
             settings = replace(settings, beam=self.options.beam)
         symbols = bundle.alphabet.symbols
-        words, characters = (language.word_model, language.character_model) if language else (None, None)
+        words, characters = (language.word_model, language.character_models) if language else (None, {})
         lexicon = language.lexicon(symbols) if language else None
         if language is not None and language.spoken is not None and bundle.network.config.phones:
+            if len(characters) > 1:
+                raise ConfigError(f"bundle {bundle.name} has a head for phones; expected one character model at most")
+            one = next(iter(characters.values()), None)
             return JointDecoder(
-                symbols, phones.CMU_NAMES, settings, words, characters, lexicon, language.spoken, language.rescorer
+                symbols, phones.CMU_NAMES, settings, words, one, lexicon, language.spoken, language.rescorer
             )
         self.judge = asked(language.rescorer, settings) if language is not None else None
         if len(bundle.frontend.looks) > 1 or self.judge is not None:
             settings = replace(settings, n_best=max(settings.candidates, settings.n_best))
-        return Decoder(symbols, settings, words, characters, lexicon)
+        decoders = {code: Decoder(symbols, settings, words, one, lexicon) for code, one in characters.items()}
+        if len(decoders) > 1:
+            return MultilingualDecoder(decoders)
+        return decoders.popitem()[1] if decoders else Decoder(symbols, settings, words, None, lexicon)
 
     @property
     def mode(self) -> str:
@@ -136,8 +143,11 @@ class Recognizer:
             hypotheses = [best[0] for best in self.decoder.decode_many(heads)]
         else:
             letters = [[self.letters(look) for look in sample] for sample in looks]
-            proposed = iter(self.decoder.decode_many([look for sample in letters for look in sample]))
-            proposals = [[next(proposed) for _ in sample] for sample in letters]
+            if isinstance(self.decoder, MultilingualDecoder):
+                proposals = self.decoder.propose(letters)
+            else:
+                proposed = iter(self.decoder.decode_many([look for sample in letters for look in sample]))
+                proposals = [[next(proposed) for _ in sample] for sample in letters]
             hypotheses = consensus.elected(letters, proposals, self.judge, self.decoder.options)
         if self.bundle.language is not None and self.calibrated:
             calibration = self.bundle.language.confidences[self.mode]

@@ -98,7 +98,7 @@ def test_weights_are_a_word_model_where_there_is_no_other(
 
 def test_confidences_of_what_was_there_before_go(bundle: Path, tmp_path: Path) -> None:
     kept = Calibration((1.0, 0.0, 0.0, 0.0, 0.0), 0.0, (0.0, 1.0), (-1.0, 1.0))
-    settings = language.Language(None, None, DecoderOptions(beam=7), {"beam": kept, "language": kept})
+    settings = language.Language(None, {}, DecoderOptions(beam=7), {"beam": kept, "language": kept})
     language.save_settings(bundle, settings)
     before = (bundle / "decoder.json").read_bytes()
     assert main(["language", str(bundle)]) == 0
@@ -139,7 +139,7 @@ def test_wrong_calls_and_damage_are_told(bundle: Path, tmp_path: Path, capsys: p
 
 
 def test_a_bundle_in_memory_speaks_by_any_part() -> None:
-    nothing = language.Language(None, None, DecoderOptions())
+    nothing = language.Language(None, {}, DecoderOptions())
     assert not nothing.speaks and nothing.lexicon(SYMBOLS) is None
     model = train(["ab"], NgramConfig(2, "character"))
-    assert replace(nothing, character_model=model).speaks
+    assert replace(nothing, character_models={"": model}).speaks

@@ -249,7 +249,7 @@ def test_a_run_that_fails_says_why(random_speech_bundle: Path, tmp_path: Path) -
 def test_a_tuned_bundle_keeps_what_its_base_knows_of_the_language(random_speech_bundle: Path) -> None:
     base = checkpoint.load(random_speech_bundle)
     calibrated = {"beam": Calibration((1.0,) * 5, 0.0, (0.0,), (0.0,))}
-    language = Language(None, None, DecoderOptions(beam=7), calibrated, word_list=WordList(("abc", "dab")))
+    language = Language(None, {}, DecoderOptions(beam=7), calibrated, word_list=WordList(("abc", "dab")))
 
     kept = fine_tuning.with_language(base, replace(base, language=language)).language
     assert kept is not None and kept.options.beam == 7 and kept.word_list == language.word_list

@@ -92,7 +92,7 @@ def test_hot_phrases_are_a_part_of_their_own() -> None:
 
 def observer(models: bool, options: DecoderOptions = OPTIONS) -> Observer:
     bundle = random_bundle(TINY_SPEECH, "".join(SYMBOLS), "spoken")
-    return Observer(replace(bundle, language=Language(WORDS, None, options)) if models else bundle)
+    return Observer(replace(bundle, language=Language(WORDS, {}, options)) if models else bundle)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -177,7 +177,7 @@ def test_letters_and_phones_together_weigh_what_they_propose(tmp_path: Path) -> 
     network = Network(replace(TINY_NETWORK, phones=39), TINY_SPEECH.features, len(SYMBOLS) + 1).eval()
     (tmp_path / "cmu.dict").write_text("a AH0\nab AE1 B\nb B\n")
     said = pronunciation.read(tmp_path / "cmu.dict")
-    language = Language(WORDS, None, replace(OPTIONS, beam=20, merge=True, candidates=5), pronunciations=said)
+    language = Language(WORDS, {}, replace(OPTIONS, beam=20, merge=True, candidates=5), pronunciations=said)
     looking = Observer(replace(bundle, network=network, language=language))
     features = looking.look(_features("ab")).reading
     way = features.ways[-1]

@@ -14,7 +14,7 @@ from recog.errors import CheckpointError
 from recog.language import Language
 
 CALIBRATION = Calibration((1.0, 0.5, 0.0, -0.25, 0.125), -0.5, (-1.0, 2.0), (-0.5, 1.5))
-TUNED = Language(None, None, DecoderOptions(beam=7), {"greedy": CALIBRATION}, Timing(quiet=0.2))
+TUNED = Language(None, {}, DecoderOptions(beam=7), {"greedy": CALIBRATION}, Timing(quiet=0.2))
 
 
 def test_what_was_tuned_comes_back(tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ def test_what_was_tuned_comes_back(tmp_path: Path) -> None:
 
 def test_a_file_from_before_calibration_is_read(tmp_path: Path) -> None:
     (tmp_path / "decoder.json").write_text(json.dumps(asdict(DecoderOptions(alpha=0.25))), encoding="utf-8")
-    assert language.load(tmp_path) == Language(None, None, DecoderOptions(alpha=0.25))
+    assert language.load(tmp_path) == Language(None, {}, DecoderOptions(alpha=0.25))
 
 
 def test_no_language_side_is_none(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ import torch
 from conftest import TINY_HANDWRITING, random_bundle
 
 from pipelines import rescoring
+from pipelines.bundle_language import put_models
 from pipelines.rescoring import RescoringConfig
-from pipelines.tuning import put_models
 from recog import checkpoint, rescorer
 from recog.alphabet import Alphabet
 from recog.ctc.consensus import elected
@@ -273,7 +273,7 @@ def test_training_finds_what_is_behind_a_text_and_goes_on_from_a_file(tmp_path: 
 
 
 def test_language_alone_may_be_a_rescorer(tmp_path: Path) -> None:
-    language = Language(None, None, DecoderOptions(recurrent=0.3), rescorer=judge("ab "))
+    language = Language(None, {}, DecoderOptions(recurrent=0.3), rescorer=judge("ab "))
     assert language.speaks
     bundle = replace(random_bundle(TINY_HANDWRITING, "ab ", "strict"), language=language)
     assert Recognizer(bundle, DecodingOptions()).mode == "language"

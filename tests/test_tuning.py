@@ -9,9 +9,10 @@ import soundfile
 from conftest import SPOKEN_TEXTS, TINY_HANDWRITING, TINY_SPEECH, WRITTEN_TEXTS, spell_wave, write_rows
 
 from pipelines import SpeechPipeline
+from pipelines.bundle_language import put_models
 from pipelines.cli import main
 from pipelines.language_model import save_language_model
-from pipelines.tuning import put_models, tune
+from pipelines.tuning import tune
 from recog import checkpoint
 from recog.errors import ConfigError
 from recog.lm.train import NgramConfig, train

@@ -8,7 +8,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The command line of `recog language`."""
     parser.add_argument("bundle", help="name or folder of a bundle")
     parser.add_argument("--words", type=Path, help="a word model (train_lm) to put in")
-    parser.add_argument("--characters", type=Path, help="a character model to put in")
+    parser.add_argument(
+        "--characters",
+        action="append",
+        default=[],
+        metavar="[LANGUAGE=]FILE",
+        help="a character model to put in; again with another code (en=FILE fr=FILE) for each language that is read",
+    )
     parser.add_argument(
         "--word-list",
         type=Path,
@@ -30,9 +36,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Does it; 0 when everything succeeded, 1 when something failed."""
-    from pipelines.bundle_language import change, describe
+    from pipelines.bundle_language import by_language, change, describe
 
-    parts = arguments.words, arguments.characters, arguments.word_list, arguments.pronunciations
+    parts = arguments.words, by_language(arguments.characters), arguments.word_list, arguments.pronunciations
     change(arguments.bundle, *parts, remove=arguments.remove)
     for line in describe(arguments.bundle):
         print(line)

@@ -15,16 +15,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--times", type=Path, metavar="MANIFEST", help="single spoken words with their speakers, to tune word times on"
     )
     parser.add_argument("--words", type=Path, help="a word model (train_lm) to put into the bundle first")
-    parser.add_argument("--characters", type=Path, help="a character model to put into the bundle first")
+    parser.add_argument(
+        "--characters",
+        action="append",
+        default=[],
+        metavar="[LANGUAGE=]FILE",
+        help="a character model to put into the bundle first; again with another code (en=FILE fr=FILE) for each language that is read",
+    )
     parser.add_argument("--pronunciations", type=Path, help="how words are said, to put into the bundle first")
     parser.add_argument("--rescorer", type=Path, help="a recurrent model (train_rescorer) to put into the bundle first")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Does it; 0 when everything succeeded, 1 when something failed."""
-    from pipelines.tuning import put_models, tune
+    from pipelines.bundle_language import by_language, put_models
+    from pipelines.tuning import tune
 
-    put_models(arguments.bundle, arguments.words, arguments.characters, arguments.pronunciations, arguments.rescorer)
+    characters = by_language(arguments.characters)
+    put_models(arguments.bundle, arguments.words, characters, arguments.pronunciations, arguments.rescorer)
     tuned = tune(arguments.bundle, arguments.manifest, arguments.part, arguments.rows, arguments.beam, arguments.times)
     for line in tuned.table():
         print(line)
