@@ -30,20 +30,21 @@ def _shape(config: NetworkConfig) -> NetworkConfig:
     return replace(config, dropout=0.0, dropout_convolution=0.0, dropout_locked=False)
 
 
-def average(folder: str | Path, names: Sequence[str], weights: Sequence[float]) -> Bundle:
+def average(folder: str | Path, names: Sequence[str], weights: Sequence[float], bits: int = 16) -> Bundle:
     """Writes the bundle whose network is the weighted mean of others' to `folder` (Wortsman 2022, "model soups").
 
     Runs that began with the same weights (`--init-from`) lie in one valley, and their mean often reads better than
     each; of runs that began apart it is noise. All else, language models too, is that of the first; what was tuned for
-    it wants `recog tune` again. Refuses fewer than two, and bundles of different shape, input or symbols.
+    it wants `recog tune` again. A network that one of the others has grown from (`Network.grown`) grows first. With 8
+    `bits` the weights take half the place; then one bundle is enough. Refuses fewer, and bundles of different shape,
+    input or symbols.
     """
-    if len(names) < 2:
+    if len(names) < 2 and bits == 16:
         raise ConfigError(f"{len(names)} bundle came; an average is of two or more")
-    bundles = [checkpoint.load(name) for name in names]
+    bundles = _grown([checkpoint.load(name) for name in names])
     first = bundles[0]
     for name, bundle in zip(names, bundles, strict=True):
         for what, one, other in (
-            ("networks", _shape(first.network.config), _shape(bundle.network.config)),
             ("frontends", first.frontend, bundle.frontend),
             ("alphabets", first.alphabet, bundle.alphabet),
             ("text rules", first.text_rule, bundle.text_rule),
@@ -51,7 +52,19 @@ def average(folder: str | Path, names: Sequence[str], weights: Sequence[float]) 
             if one != other:
                 raise ConfigError(f"the {what} of {names[0]} and {name} differ; only runs of one shape can be averaged")
     share = [weight / sum(weights) for weight in weights]
-    parts = [{"weight": round(one, 4), **bundle.provenance} for one, bundle in zip(share, bundles, strict=True)]
-    averaged = replace(first, network=best.mean(bundles, share), provenance={"average_of": parts})
-    checkpoint.save(averaged, folder)
+    averaged = first
+    if len(bundles) > 1:
+        parts = [{"weight": round(one, 4), **bundle.provenance} for one, bundle in zip(share, bundles, strict=True)]
+        averaged = replace(first, network=best.mean(bundles, share), provenance={"average_of": parts})
+    checkpoint.save(averaged, folder, bits=bits)
     return averaged
+
+
+def _grown(bundles: Sequence[Bundle]) -> list[Bundle]:
+    """Each as large as the largest of them. Refuses one that cannot grow into that."""
+    largest = max((one.network for one in bundles), key=lambda network: sum(p.numel() for p in network.parameters()))
+    same = _shape(largest.config)
+    return [
+        one if _shape(one.network.config) == same else replace(one, network=one.network.grown(largest.config))
+        for one in bundles
+    ]

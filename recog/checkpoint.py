@@ -1,6 +1,6 @@
 """Bundles: everything a recogniser needs to stand alone, in a folder of plain files.
 
-    network.safetensors   weights, float16
+    network.safetensors   weights, float16, or matrices in 8 bits (recog.compact)
     bundle.json           format version, network shape, frontend, alphabet, text rule, provenance
     card.md               for people: data, licences, figures
     words.lm, characters.lm, decoder.json      the language side, if any (recog.language)
@@ -24,8 +24,9 @@ from recog import language as languages
 from recog import restorer, text
 from recog.alphabet import Alphabet
 from recog.audio import SpeechFrontend
+from recog.compact import packed, unpacked
 from recog.config import build
-from recog.errors import CheckpointError, RecogError
+from recog.errors import CheckpointError, ConfigError, RecogError
 from recog.frontend import Frontend
 from recog.image import HandwritingFrontend
 from recog.language import Language
@@ -61,11 +62,14 @@ class Bundle:
         return "speech" if isinstance(self.frontend, SpeechFrontend) else "handwriting"
 
 
-def save(bundle: Bundle, folder: str | Path, card: str = "") -> None:
+def save(bundle: Bundle, folder: str | Path, card: str = "", bits: int = 16) -> None:
     """Writes the bundle to `folder`, replacing the bundle that was there only when the new one is complete.
 
-    Refuses a folder that holds something else, and weights that float16 cannot hold.
+    With 8 `bits` matrices take half the place. Refuses a folder that holds something else, and weights that float16
+    cannot hold.
     """
+    if bits not in (8, 16):
+        raise ConfigError(f"a bundle's weights take 8 or 16 bits, not {bits}")
     folder = Path(folder)
     if folder.exists() and not (folder / "bundle.json").is_file() and (folder.is_file() or any(folder.iterdir())):
         raise CheckpointError(f"{folder} holds something that is no bundle, which would be lost; name another folder")
@@ -80,17 +84,17 @@ def save(bundle: Bundle, folder: str | Path, card: str = "") -> None:
         "alphabet": "".join(bundle.alphabet.symbols),
         "provenance": bundle.provenance,
     }
-    half = {
-        name: (tensor.to(torch.float16) if tensor.is_floating_point() else tensor).detach().cpu().contiguous()
-        for name, tensor in bundle.network.state_dict().items()
-    }
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in bundle.network.state_dict().items()}
+    half = {name: tensor.to(torch.float16) for name, tensor in weights.items() if tensor.is_floating_point()}
     if not all(torch.isfinite(tensor).all() for tensor in half.values()):
         raise CheckpointError(
             f"bundle {bundle.name}: some weights are not finite in float16; the training has diverged"
         )
     fresh = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     try:
-        save_file(half, fresh / "network.safetensors")
+        whole = {name: tensor for name, tensor in weights.items() if name not in half}
+        small = packed({name: weights[name] for name in half}) if bits == 8 else half
+        save_file(whole | small, fresh / "network.safetensors")
         (fresh / "network.safetensors").chmod(0o644)  # safetensors leaves it to the owner alone
         (fresh / "bundle.json").write_text(json.dumps(described, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         if bundle.language:
@@ -143,7 +147,7 @@ def load(name_or_path: str | Path) -> Bundle:
         alphabet = Alphabet(tuple(described["alphabet"]))
         network = Network(build(NetworkConfig, described["network"], "network"), frontend.features, len(alphabet))
         weights = load_file(folder / "network.safetensors")
-        network.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in weights.items()})
+        network.load_state_dict(unpacked(weights))
         network.eval()
         name, text_rule, provenance = described["name"], described["text_rule"], described["provenance"]
         written = restorer.load(folder / restorer.FILE) if (folder / restorer.FILE).is_file() else None

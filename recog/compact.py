@@ -30,9 +30,12 @@ def packed(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def unpacked(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What a file holds -> float32 weights by name. Refuses (LookupError) a matrix without its steps."""
-    return {
-        name: tensor.float() * tensors[name + SUFFIX].float()[:, None] if tensor.dtype == torch.int8 else tensor.float()
-        for name, tensor in tensors.items()
-        if not name.endswith(SUFFIX)
-    }
+    """What a file holds -> float32 weights by name; counters stay as they are. Refuses (LookupError) a matrix without its steps."""
+    return {name: _unpacked(tensors, name) for name in tensors if not name.endswith(SUFFIX)}
+
+
+def _unpacked(tensors: Mapping[str, Tensor], name: str) -> Tensor:
+    tensor = tensors[name]
+    if tensor.dtype == torch.int8:
+        return tensor.float() * tensors[name + SUFFIX].float()[:, None]
+    return tensor.float() if tensor.is_floating_point() else tensor

@@ -48,6 +48,31 @@ def test_the_network_is_the_weighted_mean_and_all_else_the_first(
     assert (found.name, found.alphabet, found.frontend) == (first.name, first.alphabet, first.frontend)
 
 
+def test_a_network_that_another_grew_from_grows_before_the_mean(tmp_path: Path) -> None:
+    names = [saved(tmp_path / name, seed) for seed, name in enumerate("ab")]
+    one = checkpoint.load(names[1])
+    grown = one.network.grown(replace(TINY_NETWORK, residuals=(1,) * len(TINY_NETWORK.channels)))
+    grown.convolutions[0].residuals[0].normalise_second.weight.data.fill_(0.5)
+    checkpoint.save(replace(one, network=grown), names[1])
+    average(tmp_path / "c", names, [1.0, 3.0])
+    found = checkpoint.load(tmp_path / "c").network.convolutions[0].residuals[0].normalise_second.weight
+    assert found.tolist() == pytest.approx([0.375] * len(found))  # a quarter of nothing, three quarters of 0.5
+
+
+def test_one_bundle_in_8_bits_is_half_as_large_and_says_the_same(tmp_path: Path) -> None:
+    name = saved(tmp_path / "a", 0)
+    assert main(["average", str(tmp_path / "small"), name, "--bits", "8"]) == 0
+    sizes = [(folder / "network.safetensors").stat().st_size for folder in (tmp_path / "a", tmp_path / "small")]
+    assert sizes[1] < 0.75 * sizes[0]  # names and what has one dimension weigh more in a network so small
+    large, small = checkpoint.load(name), checkpoint.load(tmp_path / "small")
+    x, lengths = torch.randn(1, 50, TINY_SPEECH.features), torch.tensor([50])
+    assert torch.allclose(large.network(x, lengths).log_probs, small.network(x, lengths).log_probs, atol=0.1)
+    assert not torch.equal(large.network.output.weight, small.network.output.weight)
+    assert small.provenance == {"seed": 0}
+    with pytest.raises(ConfigError, match="8 or 16 bits, not 4"):
+        checkpoint.save(large, tmp_path / "tiny", bits=4)
+
+
 def test_what_cannot_be_averaged_is_refused(tmp_path: Path) -> None:
     name = saved(tmp_path / "a", 0)
     with pytest.raises(ConfigError, match="two or more"):
@@ -61,6 +86,7 @@ def test_what_cannot_be_averaged_is_refused(tmp_path: Path) -> None:
     others["networks"] = replace(random_bundle(TINY_SPEECH, " abcd", "spoken"), network=wider)
     for what, bundle in others.items():
         checkpoint.save(bundle, tmp_path / "b")
-        with pytest.raises(ConfigError, match=f"the {what} of .* differ"):
+        told = "cannot grow into the other .hidden 32 -> 40." if what == "networks" else f"the {what} of .* differ"
+        with pytest.raises(ConfigError, match=told):
             average(tmp_path / "c", [name, str(tmp_path / "b")], [1.0, 1.0])
     assert not (tmp_path / "c").exists()

@@ -11,6 +11,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "bundles", nargs="+", metavar="BUNDLE[=WEIGHT]", help="two or more, by name or folder, perhaps with a weight"
     )
+    parser.add_argument(
+        "--bits", type=int, choices=[8, 16], default=16, help="of a weight in the file; with 8 one bundle is enough"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -18,8 +21,8 @@ def run(arguments: argparse.Namespace) -> int:
     from pipelines.averaging import average, parse
 
     names, weights = zip(*map(parse, arguments.bundles), strict=True)
-    averaged = average(arguments.out, names, weights)
-    print(f"{arguments.out}: the mean of {len(names)} networks")
+    averaged = average(arguments.out, names, weights, arguments.bits)
+    print(f"{arguments.out}: the mean of {len(names)} networks" if len(names) > 1 else f"{arguments.out}: in 8 bits")
     if averaged.language is not None:
         print("its decoder was tuned for the first of them; tune it again with recog tune", file=sys.stderr)
     return 0

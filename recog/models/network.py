@@ -5,7 +5,7 @@ Lines of descent: deep BLSTM with CTC (Graves, Mohamed & Hinton 2013), convoluti
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from math import prod
 from typing import cast
 
@@ -257,9 +257,14 @@ class Network(nn.Module):
             or not set(old.auxiliary_layers) <= set(config.auxiliary_layers)
             or old.phones not in (0, config.phones)
         ):
+            told = ", ".join(
+                f"{field.name} {getattr(old, field.name)} -> {getattr(config, field.name)}"
+                for field in fields(old)
+                if field.name not in DROPOUTS and getattr(old, field.name) != getattr(config, field.name)
+            )
             raise ConfigError(
-                f"a network of the shape {old} cannot grow into {config}: residuals, layers on top, auxiliary layers "
-                "and phones may be added, and dropout may differ"
+                f"the network cannot grow into the other ({told}): residuals, layers on top, auxiliary layers and phones "
+                "may be added, and dropout may differ, but nothing else"
             )
         network = Network(config, self.features, self.symbols)
         for step in list(network.recurrent)[depth:]:
