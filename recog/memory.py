@@ -1,7 +1,9 @@
 """Memory that is free, and what to say when it has run out."""
 
 import contextlib
+import ctypes
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -47,6 +49,16 @@ def _by_pages() -> int | None:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
         return None
+
+
+def give_back() -> None:
+    """Hands memory that was freed back to the system, where the C library (glibc) keeps it for itself.
+
+    Batches of many shapes leave holes that no later batch fits into: a training that needs 2 GB held 10 after an hour.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def ran_out(error: BaseException) -> bool:

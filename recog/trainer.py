@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from recog import checkpoint
+from recog import checkpoint, memory
 from recog.checkpoint import Bundle
 from recog.ctc.align import required_frames
 from recog.data import DataConfig, Example, Samples
@@ -31,6 +31,9 @@ from recog.training.schedule import progress, rate
 from recog.training.settings import FitConfig
 from recog.training.state import Ranked, TrainState
 from recog.training.stop import StopRequest
+
+# Updates after which memory that was freed is handed back to the system.
+TIDY_EVERY = 100
 
 
 @dataclass(frozen=True)
@@ -113,6 +116,8 @@ def fit(
                     if state.due(config.save_minutes):
                         state.save()
                 state.hope(config.patience_bad)
+                if not state.updates % TIDY_EVERY:
+                    memory.give_back()
                 if peers.sums([bool(stop.requested)])[0]:
                     stop.requested = stop.requested or "another process"
                     stop.check()
