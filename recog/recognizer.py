@@ -1,6 +1,6 @@
 """Bundle + decoding options -> hypotheses. The only place where network and decoder meet."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from recog.ctc.rescoring import Judge, asked
 from recog.ctc.timing import DEFAULTS, Timing
 from recog.errors import ConfigError, InputError
 from recog.lm.hotwords import Hotword
+from recog.lm.ngram import NgramModel
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class DecodingOptions:
     beam: int | None = None
     # Whether the bundle's language models have a say, where it has any.
     language: bool = True
+    # Code of the language the text is in, of those that the bundle has models for; "": found with each text.
+    written_in: str = ""
     # Words and phrases to be preferred.
     hotwords: tuple[Hotword, ...] = ()
     # Padded frames in a batch: memory grows with it.
@@ -77,6 +80,8 @@ class Recognizer:
             settings = replace(settings, beam=self.options.beam)
         symbols = bundle.alphabet.symbols
         words, characters = (language.word_model, language.character_models) if language else (None, {})
+        if self.options.written_in:
+            characters = self._of_language(characters)
         lexicon = language.lexicon(symbols) if language else None
         if language is not None and language.spoken is not None and bundle.network.config.phones:
             if len(characters) > 1:
@@ -92,6 +97,15 @@ class Recognizer:
         if len(decoders) > 1:
             return MultilingualDecoder(decoders)
         return decoders.popitem()[1] if decoders else Decoder(symbols, settings, words, None, lexicon)
+
+    def _of_language(self, characters: Mapping[str, NgramModel]) -> Mapping[str, NgramModel]:
+        wanted, known = self.options.written_in, sorted(code for code in characters if code)
+        if wanted not in known:
+            raise ConfigError(
+                f"bundle {self.bundle.name} has no language model for {wanted!r}; "
+                + (f"it has them for {', '.join(known)}" if known else "it has none for a language of its own")
+            )
+        return {wanted: characters[wanted]}
 
     @property
     def mode(self) -> str:

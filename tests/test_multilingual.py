@@ -17,7 +17,7 @@ from recog.ctc.options import DecoderOptions
 from recog.errors import ConfigError
 from recog.lm import binary
 from recog.lm.train import NgramConfig, train
-from recog.recognizer import Recognizer
+from recog.recognizer import DecodingOptions, Recognizer
 
 SYMBOLS = (" ", "a", "b")
 CONFIG = NgramConfig(order=3, unit="character")
@@ -92,6 +92,12 @@ def test_a_bundle_holds_a_model_for_each_language(tmp_path: Path, capsys: pytest
     assert loaded.language is not None and list(loaded.language.character_models) == ["en", "fr"]
     decoder = Recognizer(loaded).decoder
     assert isinstance(decoder, MultilingualDecoder) and list(decoder.decoders) == ["en", "fr"]
+    told = Recognizer(loaded, DecodingOptions(written_in="fr")).decoder
+    log_probs = oracles.random_log_probs(14, len(loaded.alphabet), 1, 2.0)
+    assert isinstance(told, Decoder)
+    assert told.decode(log_probs)[0] == decoder.decoders["fr"].decode(log_probs)[0]
+    with pytest.raises(ConfigError, match="no language model for 'de'; it has them for en, fr"):
+        Recognizer(loaded, DecodingOptions(written_in="de"))
     checkpoint.save(loaded, tmp_path / "again")
     again = language.load(tmp_path / "again")
     assert again is not None and list(again.character_models) == ["en", "fr"]

@@ -17,6 +17,9 @@ def add_decoding_options(parser: argparse.ArgumentParser) -> None:
     search.add_argument("--beam", type=int, help="prefixes kept by the search (default: as the bundle was tuned)")
     parser.add_argument("--no-language", action="store_true", help="search without the bundle's language models")
     parser.add_argument(
+        "--written-in", default="", metavar="CODE", help="the text's language, where the bundle has models for several"
+    )
+    parser.add_argument(
         "--hotword", action="append", default=[], metavar="PHRASE[=WEIGHT]", help="prefer a word or phrase (weight 8)"
     )
     parser.add_argument(
@@ -31,6 +34,7 @@ def decoding(arguments: argparse.Namespace) -> "DecodingOptions":
     return DecodingOptions(
         beam=0 if arguments.greedy else arguments.beam,
         language=not arguments.no_language,
+        written_in=arguments.written_in,
         hotwords=tuple(_hotword(written) for written in arguments.hotword),
         device=arguments.device,
     )
