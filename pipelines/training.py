@@ -24,6 +24,7 @@ from recog.memory import free_bytes
 from recog.models.network import Network, NetworkConfig
 from recog.trainer import Fitted, fit
 from recog.training import alphabets, parallel
+from recog.training.precision import decided
 from recog.training.settings import FitConfig
 from recog.training.state import origin
 
@@ -92,6 +93,7 @@ def train(
         rows, dev = manifest.read(train_manifest), manifest.read(dev_manifest)
         dev = [row for row in dev if row.fields.get("part") == "tune"] or dev
         _check_media([*rows, *dev], training.frontend)
+        training = replace(training, fit=decided(training.fit, out, resume, peers))
         bundle = _again(training, out) if resume else _start(training, rows, init_from, alphabet)
         if not resume:
             bundle.provenance.update(seed=training.fit.seed, rows=len(rows), dev_rows=len(dev), torch=torch.__version__)

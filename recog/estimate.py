@@ -13,6 +13,7 @@ from recog.batching import DataConfig
 from recog.ctc.loss import ctc_loss
 from recog.frontend import Frontend
 from recog.models.network import Network
+from recog.training.precision import arithmetic
 from recog.training.settings import FitConfig
 
 # Weight, gradient, two moments of AdamW and the running average, each in float32.
@@ -78,7 +79,7 @@ def activations(network: Network, precision: str, device: torch.device, labels_a
             labels = max(1, round(labels_a_frame * steps))
             x = torch.zeros(2, steps, network.features, device=device)
             lengths = torch.full((2,), steps, device=device)
-            with saved_bytes(model) as seen, torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            with saved_bytes(model) as seen, arithmetic(precision, device):
                 output = model(x, lengths, auxiliary=True)
                 kept = [
                     ctc_loss(log_probs, output.lengths, _targets(labels, network.symbols, output.lengths), ["", ""])

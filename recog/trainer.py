@@ -27,6 +27,7 @@ from recog.training.determinism import deterministic, seeded
 from recog.training.gradient import gradient
 from recog.training.identity import identity
 from recog.training.parallel import Peers
+from recog.training.precision import decided
 from recog.training.schedule import progress, rate
 from recog.training.settings import FitConfig
 from recog.training.state import Ranked, TrainState
@@ -63,6 +64,7 @@ def fit(
             f"fit.freeze_layers is {config.freeze_layers}; the network has {bundle.network.config.layers}"
         )
     peers = parallel.current()
+    config = decided(config, folder, resume, peers)
     network = bundle.network.to(peers.device)
     peers.spread(network)
     optimiser = torch.optim.AdamW(

@@ -17,6 +17,7 @@ from recog.image import HandwritingFrontend
 from recog.models.network import Network
 from recog.training.settings import FitConfig
 
+FIT = FitConfig(precision="fp32")
 CPU = torch.device("cpu")
 MEGA = 1_000_000
 
@@ -68,16 +69,16 @@ def test_the_parts_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     parameters = sum(parameter.numel() for parameter in network.parameters())
     lengths = [400] * 50  # 20000 frames of 10 ms at 8 kHz in 16 bits: 160 bytes each
     batching = DataConfig(batch_frames=5000, workers=2)
-    found = estimate(network, lengths, 2000, TINY_SPEECH, FitConfig(), batching, CPU)
+    found = estimate(network, lengths, 2000, TINY_SPEECH, FIT, batching, CPU)
     assert found.parameters == parameters and found.state == 20 * parameters
     assert found.activations == pytest.approx(0.8 * (500_000 + 5000 * 1000))
     assert (found.samples, found.workers) == (20000 * 160, 2 * 350 * MEGA)
     assert found.on_device == pytest.approx(20 * parameters + 0.8 * 5.5 * MEGA + 3.2 * MEGA + 700 * MEGA)
     # Little memory for samples, one sample that is longer than a batch, and a corpus that fills no batch.
-    some = estimate(network, lengths, 9, TINY_SPEECH, FitConfig(), replace(batching, memory_gigabytes=0.001), CPU)
+    some = estimate(network, lengths, 9, TINY_SPEECH, FIT, replace(batching, memory_gigabytes=0.001), CPU)
     assert some.samples == MEGA
-    assert estimate(network, [9000, 10], 9, TINY_SPEECH, FitConfig(), batching, CPU).batch_frames == 9000
-    assert estimate(network, [100, 10], 9, TINY_SPEECH, FitConfig(), batching, CPU).batch_frames == 110
+    assert estimate(network, [9000, 10], 9, TINY_SPEECH, FIT, batching, CPU).batch_frames == 9000
+    assert estimate(network, [100, 10], 9, TINY_SPEECH, FIT, batching, CPU).batch_frames == 110
 
 
 def test_a_gpu_does_not_hold_the_samples() -> None:

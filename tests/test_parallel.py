@@ -23,7 +23,7 @@ from recog.errors import ConfigError
 from recog.manifest import Row
 from recog.models.network import Network
 from recog.trainer import fit, scores_of
-from recog.training import parallel
+from recog.training import parallel, precision
 from recog.training.gradient import gradient
 from recog.training.parallel import Peers, joined
 from recog.training.settings import FitConfig
@@ -160,6 +160,22 @@ def test_dev_rows_are_shared_out(tmp_path: Path) -> None:
     expected = [scores.rows, scores.characters.edits, scores.words.edits]
     assert expected[0] == 5 and expected[1] > 0
     assert [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(3)] == [expected] * 3
+
+
+def one_precision(peers: Peers, folder: Path) -> None:
+    measured = []
+
+    def choose(*_: object) -> precision.Choice:
+        measured.append(peers.rank)
+        return precision.Choice(("fp32", "bf16")[peers.rank], "stub")
+
+    precision.choose = choose  # type: ignore[assignment] - this process ends soon
+    found = precision.decided(FitConfig(), folder, resume=False, peers=peers)
+    assert (found.precision, measured) == ("fp32", [0] if peers.first else [])
+
+
+def test_the_first_process_measures_for_all(tmp_path: Path) -> None:
+    together(one_precision, tmp_path)
 
 
 def test_every_batch_has_one_reader() -> None:
