@@ -59,10 +59,9 @@ def fit(
     `folder`/state.safetensors holds all that `resume` needs to go on as if nothing had happened. Under `torchrun`
     (`parallel.joined`) every process calls this with the same arguments; `folder` must be one and the same for all.
     """
-    if config.freeze_layers > bundle.network.config.layers:
-        raise ConfigError(
-            f"fit.freeze_layers is {config.freeze_layers}; the network has {bundle.network.config.layers}"
-        )
+    layers = bundle.network.config.layers
+    if config.freeze_layers > layers:
+        raise ConfigError(f"fit.freeze_layers is {config.freeze_layers}; the network has {layers}")
     peers = parallel.current()
     config = decided(config, folder, resume, peers)
     network = bundle.network.to(peers.device)
@@ -79,7 +78,7 @@ def fit(
         state.save()  # a folder that cannot be written is found out now, and --resume works from here on
     if peers.first:
         best.tidy(folder, state.kept)
-    log = RunLog(folder, config.log_every, bundle, config.tensorboard, peers.rank)
+    log = RunLog(folder, config.log_every, bundle, config.tensorboard, peers.rank, batching.workers)
     reading, guard = Reader(samples, batching.workers), deterministic(config.deterministic)
     with guard, StopRequest() as stop, state.rescued(peers.first), reading as reader:
         for epoch in range(state.epoch, config.epochs):
