@@ -135,7 +135,12 @@ def test_a_run_of_two_is_a_run_of_one_with_twice_the_batches(tmp_path: Path) -> 
     for name, value in one.items():
         if name.startswith(("network.", "average.")):
             assert torch.allclose(two[name], value, rtol=1e-2, atol=1e-4), name
-    lines = [json.loads(line) for line in (tmp_path / "two" / "log.jsonl").read_text().splitlines()]
+    lines, alone = (
+        [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
+        for name in ("two", "one")
+    )
+    curves = [[line["loss"] for line in told if "loss" in line] for told in (lines, alone)]
+    assert len(curves[0]) == 4 and curves[0] == pytest.approx(curves[1], rel=0.01)
     assert [line["epoch"] for line in lines if "wer" in line] == [0, 1]  # told once
     assert not list((tmp_path / "two").glob("log-*"))
 
