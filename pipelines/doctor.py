@@ -146,7 +146,7 @@ def reinstall(part: Part) -> str:
 
 
 def processor() -> Iterator[Point]:
-    """Cores and main memory."""
+    """Cores, main memory, and the arithmetic in which they are fastest."""
     cores = os.cpu_count() or 1
     with contextlib.suppress(AttributeError):  # not on every system
         cores = len(os.sched_getaffinity(0))
@@ -156,12 +156,15 @@ def processor() -> Iterator[Point]:
 
         from recog.estimate import gigabytes
         from recog.memory import free_bytes
+        from recog.training.precision import choose
 
         free = free_bytes(torch.device("cpu"))
         if free is not None:
             little = free < _LITTLE_MEMORY
             mend = "close other programs, or train with --set data.memory_gigabytes=0.5 and smaller batches"
             yield Point("memory", "note" if little else "ok", f"{gigabytes(free)} free", mend if little else "")
+        choice = choose("auto")
+        yield Point("precision", "ok", f"trainings on the CPU take {choice.precision}: {choice.reason}")
 
 
 def gpu() -> Iterator[Point]:

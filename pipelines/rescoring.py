@@ -1,6 +1,7 @@
 """Text -> a recurrent language model that rescores texts (recog.rescorer), measured in bits a character on lines held out."""
 
 import math
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from recog.errors import ConfigError
 from recog.lm.corpus import Corpus
 from recog.models.recurrent_lm import RecurrentLM, RecurrentLMConfig
 from recog.rescorer import UNKNOWN_WORD, Rescorer, padded
+from recog.training.precision import arithmetic, choose
 from recog.training.stop import StopRequest
 
 # Lines in numbers of units, the first unit 1.
@@ -41,6 +43,8 @@ class RescoringConfig:
     peak_rate: float = 3e-3
     # How often what is learnt so far is written.
     save_minutes: float = 5.0
+    # "bf16", "fp32" or "auto", the faster one on this machine.
+    precision: str = "auto"
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -148,13 +152,15 @@ def _in_words(texts: Iterator[str], most: int, known: Sequence[str] | None) -> t
 
 def _learn(judge: Rescorer, lines: Lines, out: Path, config: RescoringConfig, stop: StopRequest) -> tuple[int, float]:
     """Updates made, and how often all was read."""
+    choice = choose(config.precision)
+    print(f"precision: {choice.precision} ({choice.reason})", file=sys.stderr)
     model = judge.model.train()
     optimiser = torch.optim.AdamW(model.parameters(), config.peak_rate, betas=(0.9, 0.98))
     random = np.random.default_rng(config.seed)
     started, saved, done, updates, seen = time.monotonic(), 0.0, 0.0, 0, 0
     with tqdm(total=100, desc="training", unit="%") as bar:
         for batch in _batches([len(line) for line in lines], config.batch, random):
-            loss = loss_of(model, [lines[place] for place in batch])
+            loss = loss_of(model, [lines[place] for place in batch], choice.precision)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -192,10 +198,10 @@ def _batches(lengths: Sequence[int], characters: int, random: np.random.Generato
             yield batches[number]
 
 
-def loss_of(model: RecurrentLM, batch: Lines) -> torch.Tensor:
+def loss_of(model: RecurrentLM, batch: Lines, precision: str) -> torch.Tensor:
     """Cross entropy in nats a unit, the ends of the lines among them."""
     read, wanted, counted = padded([line.tolist() for line in batch])
-    with torch.autocast("cpu", torch.bfloat16):
+    with arithmetic(precision, torch.device("cpu")):
         log_probs: torch.Tensor = model(read, wanted)
     return -(log_probs * counted).sum() / counted.sum()
 

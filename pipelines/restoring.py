@@ -1,6 +1,7 @@
 """Written text -> a restorer of case and punctuation, measured on lines that it never saw."""
 
 import functools
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from recog.lm.streams import reading
 from recog.marks import AFTER, CAPITAL, UPPER, Marked, ends_sentence, take_apart
 from recog.models.tagger import Tagger, TaggerConfig, together
 from recog.restorer import Restorer, features
+from recog.training.precision import arithmetic, choose
 
 # Of so many passages one is kept apart to measure on.
 HELD_OUT = 200
@@ -34,6 +36,8 @@ class RestoringConfig:
     # Passages in a batch.
     batch: int = 64
     peak_rate: float = 3e-3
+    # "bf16", "fp32" or "auto", the faster one on this machine.
+    precision: str = "auto"
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -77,6 +81,8 @@ def passages(paths: Sequence[Path], words: int, rule: str = "spoken") -> list[li
 
 def train(paths: Sequence[Path], out: Path, config: RestoringConfig, shape: TaggerConfig) -> Measured:
     """Trains on most passages for `minutes`, writes the restorer to `out`, measures it on the passages held out."""
+    choice = choose(config.precision)
+    print(f"precision: {choice.precision} ({choice.reason})", file=sys.stderr)
     torch.manual_seed(config.seed)
     random = np.random.default_rng(config.seed)
     all_passages = passages(paths, config.passage)
@@ -88,7 +94,7 @@ def train(paths: Sequence[Path], out: Path, config: RestoringConfig, shape: Tagg
     with tqdm(total=100, desc="training", unit="%") as bar:
         while done < 1:
             picked = [own[place] for place in random.integers(len(own), size=config.batch).tolist()]
-            loss = loss_of(tagger, [varied(one, random) for one in picked], known)
+            loss = loss_of(tagger, [varied(one, random) for one in picked], known, choice.precision)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(tagger.parameters(), 1.0)
@@ -110,7 +116,9 @@ def varied(passage: Sequence[Marked], random: np.random.Generator) -> Sequence[M
     return passage[int(random.integers(0, max(1, len(passage) // 4))) :]
 
 
-def loss_of(tagger: Tagger, batch: Sequence[Sequence[Marked]], known: dict[str, list[int]]) -> torch.Tensor:
+def loss_of(
+    tagger: Tagger, batch: Sequence[Sequence[Marked]], known: dict[str, list[int]], precision: str
+) -> torch.Tensor:
     """Cross entropy a word, both kinds together; `known` remembers the features of words."""
     buckets = tagger.config.buckets
     for passage in batch:
@@ -118,7 +126,7 @@ def loss_of(tagger: Tagger, batch: Sequence[Sequence[Marked]], known: dict[str, 
             if one.word not in known:
                 known[one.word] = features(one.word, buckets)
     inputs = together([[known[one.word] for one in passage] for passage in batch])
-    with torch.autocast("cpu", torch.bfloat16):
+    with arithmetic(precision, torch.device("cpu")):
         scores = tagger(*inputs)
     longest = int(inputs[2].max())
     loss = torch.zeros(())

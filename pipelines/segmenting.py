@@ -1,5 +1,6 @@
 """Pages whose lines are known -> a page segmenter: the visible loop."""
 
+import sys
 import time
 from collections.abc import Sequence
 from copy import deepcopy
@@ -19,6 +20,7 @@ from recog.layout.marked import MarkedPage
 from recog.layout.network import ABOVE, BASELINE, BELOW, ENDS, PageMaps, SegmenterConfig, SegmenterNetwork
 from recog.layout.segmenter import Segmenter
 from recog.layout.varied import Sample, SourcePage, Variety, sample
+from recog.training.precision import arithmetic, choose
 
 # How much more a false baseline costs where a line ends than elsewhere.
 BEYOND_ENDS = 3.0
@@ -37,14 +39,14 @@ class SegmentingConfig:
     warmup_steps: int = 100
     # Share of the averaged weights that stays at each step, once there are enough of them.
     average: float = 0.997
-    # Bits of the arithmetic: 16 (bfloat16, faster where the processor has it) or 32.
-    bits: int = 16
+    # "bf16", "fp32" or "auto", the faster one on this machine.
+    precision: str = "auto"
     save_every_minutes: float = 3.0
     seed: int = 1
 
     def __post_init__(self) -> None:
-        if self.minutes <= 0 or self.batch < 1 or self.bits not in (16, 32) or not 0 <= self.average < 1:
-            raise ConfigError("segmenting: minutes above 0, batch from 1, bits 16 or 32, average from 0 to below 1")
+        if self.minutes <= 0 or self.batch < 1 or not 0 <= self.average < 1:
+            raise ConfigError("segmenting: minutes above 0, batch from 1, average from 0 to below 1")
 
 
 def train(
@@ -61,6 +63,8 @@ def train(
     loss is no number.
     """
     config, variety = config or SegmentingConfig(), variety or Variety()
+    choice = choose(config.precision)
+    print(f"precision: {choice.precision} ({choice.reason})", file=sys.stderr)
     sources = load(pages)
     torch.manual_seed(config.seed)
     random = np.random.default_rng(config.seed)
@@ -74,7 +78,7 @@ def train(
                 group["lr"] = config.peak_rate * min((steps + 1) / config.warmup_steps, 1.0) * (1 - share)
             batch = [sample(sources, variety, random) for _ in range(config.batch)]
             pictures = torch.stack([segmenter.features(one.picture) for one in batch])
-            with torch.autocast("cpu", torch.bfloat16, enabled=config.bits == 16):
+            with arithmetic(choice.precision, torch.device("cpu")):
                 found = network(pictures)
             cost = loss(found, batch)
             if not torch.isfinite(cost):

@@ -1,6 +1,7 @@
 """Manifest -> trained bundle: settings, checks, alphabet from the training texts, network, fit, card."""
 
 import json
+import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -17,13 +18,15 @@ from recog.augment import HandwritingAugment, SpeechAugment
 from recog.checkpoint import Bundle
 from recog.data import DataConfig, Samples
 from recog.errors import ConfigError
-from recog.estimate import estimate, told
+from recog.estimate import estimate, pace, told, told_time
 from recog.frontend import Frontend, media
 from recog.image import HandwritingFrontend
 from recog.memory import free_bytes
 from recog.models.network import Network, NetworkConfig
 from recog.trainer import Fitted, fit
 from recog.training import alphabets, parallel
+from recog.training.parallel import Peers
+from recog.training.precision import decided
 from recog.training.settings import FitConfig
 from recog.training.state import origin
 
@@ -92,13 +95,14 @@ def train(
         rows, dev = manifest.read(train_manifest), manifest.read(dev_manifest)
         dev = [row for row in dev if row.fields.get("part") == "tune"] or dev
         _check_media([*rows, *dev], training.frontend)
+        training = replace(training, fit=decided(training.fit, out, resume, peers))
         bundle = _again(training, out) if resume else _start(training, rows, init_from, alphabet)
         if not resume:
             bundle.provenance.update(seed=training.fit.seed, rows=len(rows), dev_rows=len(dev), torch=torch.__version__)
         data = batching(training.data, bundle)
         samples = Samples(rows, bundle.alphabet, training.frontend, training.text_rule, training.augment, data)
         if peers.first:
-            _tell(samples, bundle.network, len(rows), training, peers.device)
+            _tell(samples, bundle.network, len(rows), training, peers)
             (out / "settings.json").write_text(json.dumps(asdict(training), indent=2) + "\n", encoding="utf-8")
         fitted = fit(bundle, samples, dev, training.fit, data, out, resume)
         if peers.first:
@@ -186,7 +190,7 @@ def _check_media(rows: Sequence[manifest.Row], frontend: Frontend) -> None:
         )
 
 
-def _tell(samples: Samples, network: Network, rows: int, training: Training, device: torch.device) -> None:
+def _tell(samples: Samples, network: Network, rows: int, training: Training, peers: Peers) -> None:
     parameters = sum(parameter.numel() for parameter in network.parameters())
     print(
         f"{len(samples)} of {rows} rows, {len(samples.alphabet)} symbols, {parameters / 1e6:.1f} M parameters",
@@ -194,7 +198,14 @@ def _tell(samples: Samples, network: Network, rows: int, training: Training, dev
     )
     for reason, count in samples.left_out.items():
         print(f"left out: {count} rows with {reason}", file=sys.stderr)
-    labels = sum(map(len, samples.targets))
-    estimated = estimate(network, samples.lengths, labels, samples.frontend, training.fit, samples.config, device)
-    for line in told(estimated, free_bytes(device)):
+    labels, lengths, device = sum(map(len, samples.targets)), samples.lengths, peers.device
+    estimated = estimate(network, lengths, labels, samples.frontend, training.fit, samples.config, device)
+    free = free_bytes(device)
+    for line in told(estimated, free):
         print(line, file=sys.stderr)
+    if free is None or estimated.fits(free):
+        dense, usual = labels / sum(lengths), round(statistics.median(lengths))
+        seconds = pace(network, usual, estimated.batch_frames, training.fit.precision, device, dense)
+        epoch = samples.epoch(1, training.fit.seed, samples.config)
+        frames = sum(lengths[item % len(samples)] for batch in epoch for item in batch)
+        print(told_time(frames * seconds / 60 / peers.size, training.fit), file=sys.stderr)

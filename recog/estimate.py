@@ -1,7 +1,8 @@
-"""What a training run will take, told before it starts: memory by its parts. Time follows from the first steps."""
+"""What a training run will take, told before it starts: memory by its parts, and time by that of one small batch."""
 
 import copy
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ from recog.batching import DataConfig
 from recog.ctc.loss import ctc_loss
 from recog.frontend import Frontend
 from recog.models.network import Network
+from recog.training.precision import arithmetic
 from recog.training.settings import FitConfig
 
 # Weight, gradient, two moments of AdamW and the running average, each in float32.
@@ -20,6 +22,8 @@ BYTES_A_PARAMETER = 5 * 4
 # Peak of forward and backward over what autograd keeps. On a CPU 0.62 to 0.76 were measured (presets speech-base and
 # handwriting-base): oneDNN's LSTM reserves room that it never touches. On a GPU backward's own buffers come on top.
 PEAK = {"cpu": 0.8, "cuda": 1.2}
+# Padded frames of the batch that is timed: enough for the pace of a large one, and a second or so of a CPU's time.
+_TIMED_FRAMES = 6000
 # A worker process: Python and PyTorch without any sample.
 _WORKER_BYTES = 350_000_000
 
@@ -78,10 +82,10 @@ def activations(network: Network, precision: str, device: torch.device, labels_a
             labels = max(1, round(labels_a_frame * steps))
             x = torch.zeros(2, steps, network.features, device=device)
             lengths = torch.full((2,), steps, device=device)
-            with saved_bytes(model) as seen, torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
+            with saved_bytes(model) as seen, arithmetic(precision, device):
                 output = model(x, lengths, auxiliary=True)
                 kept = [
-                    ctc_loss(log_probs, output.lengths, _targets(labels, network.symbols, output.lengths), ["", ""])
+                    ctc_loss(log_probs, output.lengths, _targets(2, labels, network.symbols, output.lengths), ["", ""])
                     for log_probs in (output.log_probs, *output.auxiliary)
                 ]
             counted.append(sum(seen.values()))
@@ -90,10 +94,64 @@ def activations(network: Network, precision: str, device: torch.device, labels_a
     return Activations(slope, max(0.0, counted[0] - slope * 2 * 256))
 
 
-def _targets(labels: int, symbols: int, lengths: Tensor) -> list[list[int]]:
-    """Two label sequences without repeats, as long as asked or as the frames allow."""
+def _targets(rows: int, labels: int, symbols: int, lengths: Tensor) -> list[list[int]]:
+    """So many label sequences without repeats, as long as asked or as the frames allow."""
     count = min(labels, int(lengths.min()))
-    return [[1 + k % max(1, symbols - 1) for k in range(count if symbols > 2 else 1)]] * 2
+    return [[1 + k % max(1, symbols - 1) for k in range(count if symbols > 2 else 1)]] * rows
+
+
+def pace(
+    network: Network,
+    length: int,
+    frames: int,
+    precision: str,
+    device: torch.device,
+    labels_a_frame: float = 0.1,
+    clock: Callable[[], float] = time.perf_counter,
+) -> float:
+    """Seconds a padded frame, forward and backward: a copy of the network on samples of `length`, about `frames` in all.
+
+    The second of two times counts: in the first one buffers grow. Leaves network and random states alone.
+    """
+    length = min(length, _TIMED_FRAMES)
+    rows = max(1, min(frames, _TIMED_FRAMES) // length)
+    labels = max(1, round(labels_a_frame * length))
+    model = copy.deepcopy(network).to(device).train()
+    x = torch.zeros(rows, length, network.features, device=device)
+    lengths = torch.full((rows,), length, device=device)
+    taken = 0.0
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        for _ in range(2):
+            model.zero_grad()
+            began = clock()
+            with arithmetic(precision, device):
+                output = model(x, lengths, auxiliary=True)
+            targets = _targets(rows, labels, network.symbols, output.lengths)
+            heads = (output.log_probs, *output.auxiliary)
+            losses = [ctc_loss(head, output.lengths, targets, [""] * rows).sum() for head in heads]
+            torch.stack(losses).sum().backward()  # type: ignore[no-untyped-call]
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            taken = clock() - began
+    return taken / (rows * length)
+
+
+def told_time(epoch_minutes: float, config: FitConfig) -> str:
+    """For people: an epoch, and the whole run by its epochs or its clock, whichever ends it."""
+    by_epochs = epoch_minutes * config.epochs
+    end = f"all {config.epochs} about {duration(by_epochs)}"
+    if config.minutes and by_epochs > config.minutes:
+        end = f"the clock (fit.minutes) ends the run after {duration(config.minutes)}"
+    return f"estimate: an epoch takes about {duration(epoch_minutes)}, {end}, by the time of a small batch; dev rows and reading come on top"
+
+
+def duration(minutes: float) -> str:
+    """With the unit that suits it: 40 s, 12 min, 3.4 h, 56 h."""
+    if minutes < 2:
+        return f"{60 * minutes:.0f} s"
+    if minutes < 120:
+        return f"{minutes:.0f} min"
+    return f"{minutes / 60:.1f} h" if minutes < 600 else f"{minutes / 60:.0f} h"
 
 
 class saved_bytes:  # noqa: N801 - a context manager reads as a verb

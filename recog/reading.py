@@ -178,7 +178,9 @@ def _answer(samples: Samples, items: Sequence[int], epoch: int, seed: int) -> by
 
 def pack(done: Sequence[Example], told: dict[str, Any]) -> bytes:
     """Examples, or a refusal, as bytes: a line of JSON and the features one after the other."""
-    head = [{"id": one.id, "shape": list(one.features.shape), "target": one.target} for one in done]
+    head = [
+        {"id": one.id, "shape": list(one.features.shape), "target": one.target, "phones": one.phones} for one in done
+    ]
     return b"".join(
         [json.dumps({"examples": head, **told}).encode(), b"\n", *(one.features.numpy().tobytes() for one in done)]
     )
@@ -195,5 +197,6 @@ def unpack(content: bytes) -> list[Example]:
         steps, width = head["shape"]
         features = torch.from_numpy(values[start : start + steps * width].reshape(steps, width))
         start += steps * width
-        found.append(Example(head["id"], features, tuple(head["target"])))
+        said = None if head["phones"] is None else tuple(head["phones"])
+        found.append(Example(head["id"], features, tuple(head["target"]), said))
     return found

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
@@ -43,6 +44,8 @@ class Update:
         return math.isfinite(self.loss)
 
 
+# Waiting for data beyond this share of the time is worth a word, at the line of this number: by then caches are warm.
+_LONG_WAIT, _ADVISED = 0.05, 3
 # The first updates, during which buffers grow and kernels are chosen, and those from which an epoch's time is told.
 _WARM_UP, _MEASURED = 3, 12
 
@@ -72,8 +75,13 @@ class RunLog:
     Beside log.jsonl lie curves.png, drawn anew after each evaluation, and TensorBoard's events (`events`, see there).
     """
 
-    def __init__(self, folder: Path, every: int, bundle: Bundle, events: str = "no", rank: int = 0) -> None:
-        """The first of several processes writes all; the others note what they left out in a file of their own."""
+    def __init__(
+        self, folder: Path, every: int, bundle: Bundle, events: str = "no", rank: int = 0, workers: int = 0
+    ) -> None:
+        """The first of several processes writes all; the others note what they left out in a file of their own.
+
+        `workers`: processes that read for this one.
+        """
         self.path = folder / (f"log-{rank}.jsonl" if rank else "log.jsonl")
         self.every, self._name = every, bundle.name
         self._events = Events(folder, "no" if rank else events)
@@ -86,6 +94,7 @@ class RunLog:
         self._busy = self._waited = 0.0
         self._since = time.monotonic()
         self._left_out: set[str] = set()
+        self._workers, self._lines = workers, 0
         self._forecast: Forecast | None = None
 
     def expect(self, frames: int) -> None:
@@ -127,6 +136,10 @@ class RunLog:
             line = self._line(state, done, rate)
             self._write(line)
             print(told(line), file=sys.stderr, flush=True)
+            self._lines += 1
+            note = advice(line["waiting"], self._workers, spare_cores()) if self._lines == _ADVISED else ""
+            if note:
+                print(note, file=sys.stderr)
             self._events.write(
                 state.updates, {f"train/{key}": line[key] for key in _SCALARS if line.get(key) is not None}
             )
@@ -199,6 +212,27 @@ def told(line: dict[str, Any]) -> str:
         f"CER {100 * line['cer']:.1f} %  blank {100 * line['blank']:.0f} %  rate {line['rate']:.2e}  "
         f"{line['per_hour']:.0f} {line['unit']}/h  {'  '.join(shares)}  {line['minutes']:.1f} min, {left} left"
     )
+
+
+def advice(waiting: float, workers: int, spare: int) -> str:
+    """What shortens a long wait for data where cores are idle; else nothing."""
+    wanted = min(spare, max(1, 2 * workers))
+    if waiting <= _LONG_WAIT or wanted <= workers:
+        return ""
+    return (
+        f"note: {100 * waiting:.0f} % of the time the network waits for data; --set data.workers={wanted} reads ahead of "
+        "it, in a new run or with --resume"
+    )
+
+
+def spare_cores() -> int:
+    """Cores of this process's share of the machine that its network leaves idle."""
+    try:
+        cores = len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        cores = os.cpu_count() or 1
+    share = cores // max(1, int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    return max(0, share - (1 if torch.cuda.is_available() else torch.get_num_threads()))
 
 
 def device_share() -> float | None:

@@ -27,6 +27,7 @@ from recog.training.determinism import deterministic, seeded
 from recog.training.gradient import gradient
 from recog.training.identity import identity
 from recog.training.parallel import Peers
+from recog.training.precision import decided
 from recog.training.schedule import progress, rate
 from recog.training.settings import FitConfig
 from recog.training.state import Ranked, TrainState
@@ -61,11 +62,11 @@ def fit(
     `folder`/state.safetensors holds all that `resume` needs to go on as if nothing had happened. Under `torchrun`
     (`parallel.joined`) every process calls this with the same arguments; `folder` must be one and the same for all.
     """
-    if config.freeze_layers > bundle.network.config.layers:
-        raise ConfigError(
-            f"fit.freeze_layers is {config.freeze_layers}; the network has {bundle.network.config.layers}"
-        )
+    layers = bundle.network.config.layers
+    if config.freeze_layers > layers:
+        raise ConfigError(f"fit.freeze_layers is {config.freeze_layers}; the network has {layers}")
     peers = parallel.current()
+    config = decided(config, folder, resume, peers)
     network = bundle.network.to(peers.device)
     peers.spread(network)
     optimiser = torch.optim.AdamW(
@@ -80,7 +81,7 @@ def fit(
         state.save()  # a folder that cannot be written is found out now, and --resume works from here on
     if peers.first:
         best.tidy(folder, state.kept)
-    log = RunLog(folder, config.log_every, bundle, config.tensorboard, peers.rank)
+    log = RunLog(folder, config.log_every, bundle, config.tensorboard, peers.rank, batching.workers)
     reading, guard = Reader(samples, batching.workers), deterministic(config.deterministic)
     with guard, StopRequest() as stop, state.rescued(peers.first), reading as reader:
         for epoch in range(state.epoch, config.epochs):

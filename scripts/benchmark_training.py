@@ -4,10 +4,10 @@ python scripts/benchmark_training.py [--layers 5] [--hidden 320] [--batch 16] [-
 
 - packed: `nn.LSTM` over `pack_padded_sequence`, float32: deepspeech.pytorch and PyLaia train this way.
 - padded: `nn.LSTM` over the padded batch, bf16 autocast: fast, but a sample's result depends on its neighbours.
-- recog: our bidirectional layers, bf16 autocast: the result of packing.
+- recog: our bidirectional layers, in the arithmetic that a training on this machine takes: the result of packing.
 
 Each round times all three one after another, so that whatever else the machine does falls on all of them; the table
-gives medians. Before that the three are checked: without bf16, ours has the loss of packing within 1e-4.
+gives medians. Before that the three are checked: in fp32, ours has the loss of packing within 1e-4.
 """
 
 import argparse
@@ -26,6 +26,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from recog.ctc.loss import ctc_loss
 from recog.models.layers import BidirectionalLSTM
+from recog.training.precision import arithmetic, choose
+from recog.training.settings import PRECISIONS
 
 SYMBOLS = 30
 
@@ -76,22 +78,24 @@ def with_weights_of(ours: Stack, variant: str, features: int, hidden: int, layer
 class Trial:
     """One variant with its optimiser on one batch."""
 
-    def __init__(self, network: Stack, x: Tensor, lengths: Tensor, targets: list[list[int]], device: str) -> None:
-        self.network, self.device = network.to(device), device
+    def __init__(
+        self, network: Stack, precision: str, x: Tensor, lengths: Tensor, targets: list[list[int]], device: str
+    ) -> None:
+        self.network, self.precision, self.device = network.to(device), precision, device
         self.x, self.lengths, self.targets = x.to(device), lengths.to(device), targets
         self.ids = [f"row {number}" for number in range(len(targets))]
         self.optimiser = torch.optim.AdamW(network.parameters(), 1e-4)
 
-    def loss(self, bf16: bool) -> Tensor:
+    def loss(self, precision: str) -> Tensor:
         """Mean CTC loss of the batch."""
-        with torch.autocast(self.device, torch.bfloat16, enabled=bf16):
+        with arithmetic(precision, torch.device(self.device)):
             log_probs = self.network(self.x, self.lengths)
         return ctc_loss(log_probs, self.lengths, self.targets, self.ids).mean()
 
     def step(self) -> None:
         """Forward, backward, update."""
         self.optimiser.zero_grad()
-        self.loss(self.network.variant != "packed").backward()
+        self.loss(self.precision).backward()
         self.optimiser.step()
         if self.device == "cuda":
             torch.cuda.synchronize()
@@ -104,7 +108,7 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def measure(lengths_kind: str, options: argparse.Namespace, device: str) -> list[dict[str, object]]:
+def measure(lengths_kind: str, options: argparse.Namespace, ours_in: str, device: str) -> list[dict[str, object]]:
     """Rows of the table for one kind of batch."""
     random = torch.Generator().manual_seed(1)
     lengths = torch.full((options.batch,), options.frames)
@@ -118,9 +122,10 @@ def measure(lengths_kind: str, options: argparse.Namespace, device: str) -> list
     shape = (options.features, options.hidden, options.layers)
     ours = Stack("recog", *shape)
     stacks = [ours, *(with_weights_of(ours, variant, *shape) for variant in ("packed", "padded"))]
-    trials = {stack.variant: Trial(stack, x, lengths, targets, device) for stack in stacks}
+    precisions = {"recog": ours_in, "packed": "fp32", "padded": "bf16"}
+    trials = {stack.variant: Trial(stack, precisions[stack.variant], x, lengths, targets, device) for stack in stacks}
     with torch.no_grad():
-        expected, got = float(trials["packed"].loss(False)), float(trials["recog"].loss(False))
+        expected, got = float(trials["packed"].loss("fp32")), float(trials["recog"].loss("fp32"))
     if abs(got - expected) > 1e-4 * abs(expected):
         raise SystemExit(f"our loss {got} is not that of packing, {expected}")
     for trial in trials.values():
@@ -132,6 +137,7 @@ def measure(lengths_kind: str, options: argparse.Namespace, device: str) -> list
     return [
         {
             "variant": variant,
+            "precision": precisions[variant],
             "device": device,
             "lengths": lengths_kind,
             "step_seconds": round(statistics.median(found), 4),
@@ -156,15 +162,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.add_argument(f"--{name}", type=int, default=value, help=f"{line} (default {value})")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--json", type=Path, help="write the rows to this file")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="of ours (default: the faster one)")
     options = parser.parse_args(argv)
-    rows = [row for kind in ("mixed", "equal") for row in measure(kind, options, options.device)]
+    choice = choose(options.precision, torch.device(options.device))
+    print(f"recog computes in {choice.precision} ({choice.reason})")
+    rows = [row for kind in ("mixed", "equal") for row in measure(kind, options, choice.precision, options.device)]
     print(f"{options.layers} x {options.hidden}, batch {options.batch} x {options.frames}, {options.device}, ", end="")
     print(f"{torch.get_num_threads()} threads, PyTorch {torch.__version__}")
-    print(f"{'lengths':8} {'variant':8} {'median s':>9} {'fastest s':>10} {'ours is faster by':>18}")
+    print(f"{'lengths':8} {'variant':8} {'in':5} {'median s':>9} {'fastest s':>10} {'ours is faster by':>18}")
     for row in rows:
         base = next(one for one in rows if one["variant"] == "recog" and one["lengths"] == row["lengths"])
         ratio = float(str(row["step_seconds"])) / float(str(base["step_seconds"]))
-        print(f"{row['lengths']:8} {row['variant']:8} {row['step_seconds']:9} {row['fastest']:10} {ratio:17.2f}x")
+        told = f"{row['lengths']:8} {row['variant']:8} {row['precision']:5} {row['step_seconds']:9} {row['fastest']:10}"
+        print(f"{told} {ratio:17.2f}x")
     if options.json:
         options.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     return 0

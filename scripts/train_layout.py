@@ -13,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from recog.errors import RecogError
+from recog.training.settings import PRECISIONS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--from", dest="start", type=Path, metavar="FILE", help="begin with this segmenter")
     parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate (default 0.002)")
     parser.add_argument("--batch", type=int, default=3, help="squares that are looked at together (default 3)")
-    parser.add_argument("--bits", type=int, choices=[16, 32], default=16, help="bits of the arithmetic (default 16)")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="arithmetic (default: the faster one)")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args(argv)
     try:
@@ -35,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.minutes,
             batch=arguments.batch,
             peak_rate=arguments.rate,
-            bits=arguments.bits,
+            precision=arguments.precision,
             seed=arguments.seed,
         )
         readers = [transcribed.read if path.is_dir() else marked.read for path in arguments.pages]

@@ -22,6 +22,7 @@ from pipelines.rescoring import RescoringConfig
 from recog import checkpoint
 from recog.errors import RecogError
 from recog.models.recurrent_lm import RecurrentLMConfig
+from recog.training.settings import PRECISIONS
 
 # Words get rows of this width, those after the first tier a quarter, those after the second a sixteenth of it.
 WORD_WIDTH, WORD_TIERS = 192, (4000, 20000)
@@ -46,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--layers", type=int, default=1, help="LSTM layers (default 1)")
     parser.add_argument("--rate", type=float, default=3e-3, help="highest learning rate (default 0.003)")
     parser.add_argument("--from", dest="start", type=Path, help="rescorer to go on from")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="arithmetic (default: the faster one)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     arguments = parser.parse_args(argv)
@@ -56,6 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             updates=arguments.updates,
             batch=arguments.batch,
             peak_rate=arguments.rate,
+            precision=arguments.precision,
             seed=arguments.seed,
         )
         symbols = arguments.words or len(bundle.alphabet.symbols)

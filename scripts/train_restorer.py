@@ -19,6 +19,7 @@ from pipelines import restoring
 from pipelines.restoring import RestoringConfig
 from recog.errors import RecogError
 from recog.models.tagger import TaggerConfig
+from recog.training.settings import PRECISIONS
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -29,11 +30,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=10.0, help="time to train (default 10)")
     parser.add_argument("--hidden", type=int, default=128, help="cells in each direction (default 128)")
     parser.add_argument("--buckets", type=int, default=16384, help="rows of the table of words (default 16384)")
+    parser.add_argument("--precision", choices=PRECISIONS, default="auto", help="arithmetic (default: the faster one)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
     arguments = parser.parse_args(argv)
     try:
-        config = RestoringConfig(minutes=arguments.minutes, seed=arguments.seed)
+        config = RestoringConfig(minutes=arguments.minutes, precision=arguments.precision, seed=arguments.seed)
         shape = TaggerConfig(buckets=arguments.buckets, hidden=arguments.hidden)
         measured = restoring.train(arguments.texts, arguments.out, config, shape)
     except RecogError as error:

@@ -1,4 +1,4 @@
-"""Memory that is foretold: sums by hand, and what autograd really keeps."""
+"""Memory and time that are foretold: sums by hand, and what autograd really keeps."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,11 +12,23 @@ from recog import estimate as estimation
 from recog import memory
 from recog.data import DataConfig
 from recog.errors import TrainingError
-from recog.estimate import Activations, Estimate, activations, bytes_a_frame, estimate, saved_bytes, told
+from recog.estimate import (
+    Activations,
+    Estimate,
+    activations,
+    bytes_a_frame,
+    duration,
+    estimate,
+    pace,
+    saved_bytes,
+    told,
+    told_time,
+)
 from recog.image import HandwritingFrontend
 from recog.models.network import Network
 from recog.training.settings import FitConfig
 
+FIT = FitConfig(precision="fp32")
 CPU = torch.device("cpu")
 MEGA = 1_000_000
 
@@ -55,6 +67,7 @@ def test_counting_leaves_the_network_and_the_random_state_alone() -> None:
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     torch.manual_seed(3)
     activations(network, "fp32", CPU)
+    pace(network, 40, 200, "fp32", CPU)
     drawn = torch.rand(4)
     torch.manual_seed(3)
     assert torch.equal(drawn, torch.rand(4))
@@ -68,16 +81,16 @@ def test_the_parts_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     parameters = sum(parameter.numel() for parameter in network.parameters())
     lengths = [400] * 50  # 20000 frames of 10 ms at 8 kHz in 16 bits: 160 bytes each
     batching = DataConfig(batch_frames=5000, workers=2)
-    found = estimate(network, lengths, 2000, TINY_SPEECH, FitConfig(), batching, CPU)
+    found = estimate(network, lengths, 2000, TINY_SPEECH, FIT, batching, CPU)
     assert found.parameters == parameters and found.state == 20 * parameters
     assert found.activations == pytest.approx(0.8 * (500_000 + 5000 * 1000))
     assert (found.samples, found.workers) == (20000 * 160, 2 * 350 * MEGA)
     assert found.on_device == pytest.approx(20 * parameters + 0.8 * 5.5 * MEGA + 3.2 * MEGA + 700 * MEGA)
     # Little memory for samples, one sample that is longer than a batch, and a corpus that fills no batch.
-    some = estimate(network, lengths, 9, TINY_SPEECH, FitConfig(), replace(batching, memory_gigabytes=0.001), CPU)
+    some = estimate(network, lengths, 9, TINY_SPEECH, FIT, replace(batching, memory_gigabytes=0.001), CPU)
     assert some.samples == MEGA
-    assert estimate(network, [9000, 10], 9, TINY_SPEECH, FitConfig(), batching, CPU).batch_frames == 9000
-    assert estimate(network, [100, 10], 9, TINY_SPEECH, FitConfig(), batching, CPU).batch_frames == 110
+    assert estimate(network, [9000, 10], 9, TINY_SPEECH, FIT, batching, CPU).batch_frames == 9000
+    assert estimate(network, [100, 10], 9, TINY_SPEECH, FIT, batching, CPU).batch_frames == 110
 
 
 def test_a_gpu_does_not_hold_the_samples() -> None:
@@ -102,6 +115,39 @@ def test_what_would_fit_is_told() -> None:
     assert lines[1] == "warning: that is likely too much; --set data.batch_frames=13000 would fit"
     assert len(list(told(parts, int(60e9)))) == len(list(told(parts, None))) == 1
     assert "too much for a batch of any size" in list(told(parts, int(1e9)))[1]
+
+
+def test_the_pace_is_that_of_the_second_batch() -> None:
+    network, seen = Network(TINY_NETWORK, TINY_SPEECH.features, 6), []
+    network.register_forward_pre_hook(lambda _, given: seen.append((tuple(given[0].shape), given[1].tolist())))
+
+    def of(length: int, frames: int) -> float:
+        # The first batch takes 70 seconds, the second 2.
+        return pace(network, length, frames, "fp32", CPU, clock=iter([0.0, 70.0, 100.0, 102.0]).__next__)
+
+    assert of(40, 250) == pytest.approx(2 / 240)
+    assert of(400, 250) == pytest.approx(2 / 400)  # a sample longer than a batch
+    assert of(900, 20000) == pytest.approx(2 / (6 * 900))  # no more than it takes to know
+    assert of(9000, 20000) == pytest.approx(2 / 6000)
+    assert [shape[:2] for shape, _ in seen[::2]] == [(6, 40), (1, 400), (6, 900), (1, 6000)]
+    assert seen[0][1] == [40] * 6
+
+
+def test_the_time_of_a_run_is_told() -> None:
+    by_epochs = told_time(30.0, FitConfig(epochs=20))
+    assert by_epochs.startswith(
+        "estimate: an epoch takes about 30 min, all 20 about 10 h, by the time of a small batch"
+    )
+    by_clock = told_time(30.0, FitConfig(epochs=20, minutes=150))
+    assert "an epoch takes about 30 min, the clock (fit.minutes) ends the run after 2.5 h" in by_clock
+    assert "all 20 about 10 h" in told_time(30.0, FitConfig(epochs=20, minutes=601))
+
+
+@pytest.mark.parametrize(
+    ("minutes", "told_as"), [(0.5, "30 s"), (2.0, "2 min"), (119.6, "120 min"), (150.0, "2.5 h"), (1500.0, "25 h")]
+)
+def test_durations_have_the_unit_that_suits_them(minutes: float, told_as: str) -> None:
+    assert duration(minutes) == told_as
 
 
 @pytest.mark.parametrize(

@@ -244,3 +244,13 @@ def test_a_line_of_another_height_is_refused() -> None:
 def test_wrong_settings_are_refused(settings: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="height_px must be at least 8"):
         HandwritingFrontend(**settings)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_percentiles_are_those_of_numpy(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    # Few values far apart, so that most percentiles lie between two of them; and a picture of one pixel.
+    values = random.choice([3, 90, 91, 200, 255], (1, 1) if seed == 5 else random.integers(1, 9, 2)).astype(np.uint8)
+    wanted = [0, 0.1, 1, 33, 50, 70, 99, 100]
+    found = image.percentiles(Image.fromarray(values), *wanted)
+    assert found == pytest.approx(np.percentile(values, wanted).tolist(), abs=1e-9)

@@ -23,7 +23,7 @@ from recog.errors import ConfigError
 from recog.manifest import Row
 from recog.models.network import Network
 from recog.trainer import fit, scores_of
-from recog.training import parallel
+from recog.training import parallel, precision
 from recog.training.gradient import gradient
 from recog.training.parallel import Peers, joined
 from recog.training.settings import FitConfig
@@ -135,7 +135,12 @@ def test_a_run_of_two_is_a_run_of_one_with_twice_the_batches(tmp_path: Path) -> 
     for name, value in one.items():
         if name.startswith(("network.", "average.")):
             assert torch.allclose(two[name], value, rtol=1e-2, atol=1e-4), name
-    lines = [json.loads(line) for line in (tmp_path / "two" / "log.jsonl").read_text().splitlines()]
+    lines, alone = (
+        [json.loads(line) for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
+        for name in ("two", "one")
+    )
+    curves = [[line["loss"] for line in told if "loss" in line] for told in (lines, alone)]
+    assert len(curves[0]) == 4 and curves[0] == pytest.approx(curves[1], rel=0.01)
     assert [line["epoch"] for line in lines if "wer" in line] == [0, 1]  # told once
     assert not list((tmp_path / "two").glob("log-*"))
 
@@ -160,6 +165,22 @@ def test_dev_rows_are_shared_out(tmp_path: Path) -> None:
     expected = [scores.rows, scores.characters.edits, scores.words.edits]
     assert expected[0] == 5 and expected[1] > 0
     assert [json.loads((tmp_path / f"{rank}.json").read_text()) for rank in range(3)] == [expected] * 3
+
+
+def one_precision(peers: Peers, folder: Path) -> None:
+    measured = []
+
+    def choose(*_: object) -> precision.Choice:
+        measured.append(peers.rank)
+        return precision.Choice(("fp32", "bf16")[peers.rank], "stub")
+
+    precision.choose = choose  # type: ignore[assignment] - this process ends soon
+    found = precision.decided(FitConfig(), folder, resume=False, peers=peers)
+    assert (found.precision, measured) == ("fp32", [0] if peers.first else [])
+
+
+def test_the_first_process_measures_for_all(tmp_path: Path) -> None:
+    together(one_precision, tmp_path)
 
 
 def test_every_batch_has_one_reader() -> None:

@@ -24,7 +24,7 @@ BATCHES = [[0, 3, 5], [7], [2, 1, 4, 8 + 3], [6, 8 + 5], [0], [1], [2], [3]]
 
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Samples:
-    rows = manifest.read(write_rows(tmp_path_factory.mktemp("rows"), TINY_SPEECH, TEXTS))
+    rows = manifest.read(write_rows(tmp_path_factory.mktemp("rows"), TINY_SPEECH, TEXTS, phones="K AE T"))
     # Babble, so that a worker needs rows that are not its own too.
     return Samples(rows, ABCD, TINY_SPEECH, "spoken", SpeechAugment(tempo=0.1, noise=Noise(0.7, kinds=("babble",))))
 
@@ -36,9 +36,9 @@ def reader(samples: Samples) -> Iterator[Reader]:
 
 
 def same(one: list[Example], other: list[Example]) -> bool:
-    return [(e.id, e.target) for e in one] == [(e.id, e.target) for e in other] and all(
-        torch.equal(a.features, b.features) for a, b in zip(one, other, strict=True)
-    )
+    """All that an example holds, whatever is added to it one day."""
+    plain, others = ([vars(e) | {"features": None} for e in examples_] for examples_ in (one, other))
+    return plain == others and all(torch.equal(a.features, b.features) for a, b in zip(one, other, strict=True))
 
 
 def test_examples_are_the_same_whoever_reads_them(samples: Samples, reader: Reader) -> None:
@@ -107,7 +107,8 @@ def test_examples_travel_whole() -> None:
     done = [
         Example("ä", torch.randn(5, 3), (1, 2)),
         Example("b", torch.zeros(0, 3), ()),
-        Example("c", torch.randn(1, 3), (4,)),
+        # Once lost on the way: with worker processes the phone head learnt nothing.
+        Example("c", torch.randn(1, 3), (4,), (7, 9)),
     ]
     assert same(unpack(pack(done, {})), done)
     with pytest.raises(InputError, match=r"^row x: gone$"):

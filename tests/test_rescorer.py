@@ -255,7 +255,7 @@ def test_training_finds_what_is_behind_a_text_and_goes_on_from_a_file(tmp_path: 
     lines = [("abababa", "bababab")[int(number)] for number in random.integers(0, 2, 600)]
     (tmp_path / "t.txt").write_text("\n".join(lines), encoding="utf-8")
     shape = RecurrentLMConfig(2, width=8, hidden=24, dropout=0.0)
-    alphabet, config = Alphabet(tuple("ab")), RescoringConfig(updates=60, batch=800, peak_rate=0.02)
+    alphabet, config = Alphabet(tuple("ab")), RescoringConfig(updates=60, batch=800, peak_rate=0.02, precision="bf16")
     out = tmp_path / "r.safetensors"
     measured = rescoring.train([tmp_path / "t.txt"], out, alphabet, "strict", config, shape)
     assert measured.bits_a_character == pytest.approx(1 / 8, abs=0.05)
@@ -289,7 +289,7 @@ def test_training_on_words_keeps_the_frequent_ones(tmp_path: Path) -> None:
     alphabet = Alphabet(tuple(sorted(set("".join(lines)) | set("xyz"))))
     shape = RecurrentLMConfig(9, width=16, hidden=24, dropout=0.0, tiers=(3, 5))
     out = tmp_path / "r.safetensors"
-    config = RescoringConfig(updates=80, batch=400, peak_rate=0.02)
+    config = RescoringConfig(updates=80, batch=400, peak_rate=0.02, precision="fp32")
     measured = rescoring.train([tmp_path / "t.txt"], out, alphabet, "strict", config, shape, words=7)
     found = rescorer.load(out)
     # The six frequent words, the most frequent first: "the" stands in the rare lines too.

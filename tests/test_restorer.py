@@ -185,7 +185,7 @@ def made_up(count: int) -> str:
 def test_a_restorer_learns_and_is_kept_in_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "text.txt").write_text(made_up(1100))
     out = tmp_path / restorer.FILE
-    config = RestoringConfig(updates=300, passage=24, batch=8, peak_rate=1e-2)
+    config = RestoringConfig(updates=300, passage=24, batch=8, peak_rate=1e-2, precision="fp32")
     measured = train([tmp_path / "text.txt"], out, config, TaggerConfig(buckets=128, width=16, hidden=16, dropout=0.0))
     assert measured.marks["sentence"][2] > 0.98
     assert [line.split()[0] for line in measured.table()][1:3] == ["case", "sentence"]

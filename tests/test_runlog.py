@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,6 +61,51 @@ def test_a_line_averages_what_came_since_the_last(
     assert told["device"] is None
     printed = capsys.readouterr().err
     assert "waiting 25 %  padding 20 %" in printed and "GPU" not in printed
+
+
+def test_a_long_wait_for_data_is_worth_a_word_once(
+    tmp_path: Path,
+    state: TrainState,
+    clock: list[float],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(runlog, "spare_cores", lambda: 3)
+    log = RunLog(tmp_path, 1, random_bundle(TINY_HANDWRITING, "ab", "strict"), workers=1)
+
+    def coming() -> Iterator[int]:
+        for number in range(5):
+            clock[0] += 1
+            yield number
+
+    notes = []
+    for _ in log.timed(coming()):
+        clock[0] += 3
+        log.update(state, Update(1.0, Counts(0, 0, 0, 1), 0.5, 1, 100), 0.1, 1e-3)
+        notes.append([line for line in capsys.readouterr().err.splitlines() if line.startswith("note")])
+    told = (
+        "note: 25 % of the time the network waits for data; --set data.workers=2 reads ahead of it, in a new run or "
+        "with --resume"
+    )
+    assert notes == [[], [], [told], [], []]
+
+
+def test_more_workers_are_advised_only_where_cores_are_idle() -> None:
+    assert "data.workers=1 " in runlog.advice(0.06, 0, 1)
+    assert "data.workers=8 " in runlog.advice(0.5, 4, 12)
+    assert "data.workers=6 " in runlog.advice(0.5, 4, 6)
+    assert runlog.advice(0.05, 0, 8) == runlog.advice(0.9, 0, 0) == runlog.advice(0.9, 4, 4) == ""
+
+
+@pytest.mark.parametrize(
+    ("processes", "cuda", "expected"), [("1", False, 5), ("1", True, 7), ("4", True, 1), ("8", False, 0)]
+)
+def test_cores_that_are_idle(processes: str, cuda: bool, expected: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", processes)
+    assert runlog.spare_cores() == expected
 
 
 def test_an_evaluation_takes_no_time_from_the_updates_around_it(

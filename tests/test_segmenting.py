@@ -44,7 +44,7 @@ def test_a_few_steps_of_training_lower_the_loss_and_the_file_holds_what_was_lear
     torch.manual_seed(1)
     with torch.no_grad():
         before = float(segmenting.loss(SegmenterNetwork(SMALL).train()(pictures), batch))
-    config = SegmentingConfig(5.0, steps=25, batch=2, peak_rate=1e-2, warmup_steps=2, average=0.5, bits=32)
+    config = SegmentingConfig(5.0, steps=25, batch=2, peak_rate=1e-2, warmup_steps=2, average=0.5, precision="fp32")
     trained = segmenting.train(pages, tmp_path / "new" / "s.safetensors", config, SMALL, CALM)
     with torch.no_grad():
         after = float(segmenting.loss(trained.network.train()(pictures), batch))
@@ -117,8 +117,8 @@ def test_refusals(tmp_path: Path) -> None:
         transcribed.read(tmp_path)
     with pytest.raises(TrainingError, match="no pages to learn from"):
         segmenting.load([])
-    with pytest.raises(ConfigError, match="bits 16 or 32"):
-        SegmentingConfig(bits=8)
+    with pytest.raises(ConfigError, match="batch from 1"):
+        SegmentingConfig(batch=0)
     with pytest.raises(ConfigError, match="four numbers"):
         SegmenterConfig((1, 2))
 

@@ -388,7 +388,7 @@ def test_blanks_are_counted_in_true_frames_alone() -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"precision": "fp16"}, r"fit\.precision is 'fp16'; choose 'bf16' or 'fp32'"),
+        ({"precision": "fp16"}, r"fit\.precision is 'fp16'; choose one of auto, bf16, fp32"),
         ({"epochs": 0}, "epochs >= 1"),
         ({"peak_rate": 0.0}, "peak_rate > 0"),
         ({"flat": 1.1}, "0 <= flat <= 1"),

@@ -75,6 +75,7 @@ def test_rows_left_out_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[st
     fitted = train(settings, path, path, tmp_path / "run")
     told = capsys.readouterr().err
     assert "8 of 10 rows, 6 symbols" in told
+    assert "estimate: about" in told and "estimate: an epoch takes about" in told
     assert "left out: 1 rows with empty text" in told
     assert "left out: 1 rows with symbols outside the alphabet" in told
     assert fitted.best.rows == 9  # the rare letter is still asked for in the dev set

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
+from recog import image
 from recog.augment import paper
 from recog.augment.masking import Masking
 from recog.augment.passage import Passage
@@ -100,7 +101,7 @@ def vary_line(
     itself serves where there is none. `motion` is drawn where it has not been drawn before.
     """
     other = other or line.copy
-    line = _move(line, motion or draw_motion(augment, random), int(np.percentile(np.asarray(line), 70)))
+    line = _move(line, motion or draw_motion(augment, random), int(image.percentiles(line, 70)[0]))
     if augment.elastic:
         line = _wave(line, augment.elastic, random)
     for name in CHANCES:

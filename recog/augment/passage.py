@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from recog import image
 from recog.audio import Waveform
 from recog.errors import ConfigError, ManifestError
 
@@ -128,7 +129,7 @@ def join_sound(first: Waveform, second: Waveform, rate_hz: int, random: np.rando
 def join_line(first: Image.Image, second: Image.Image, random: np.random.Generator) -> Image.Image:
     """One line of writing beside the other, a word's gap between, the second brought to the paper of the first."""
     gap = round(first.height * random.uniform(0.2, 0.5))
-    papers = [int(np.percentile(np.asarray(line), 70)) for line in (first, second)]
+    papers = [int(image.percentiles(line, 70)[0]) for line in (first, second)]
     second = second.point([min(255, max(0, value + papers[0] - papers[1])) for value in range(256)])
     joined = Image.new("L", (first.width + gap + second.width, first.height), papers[0])
     joined.paste(first, (0, 0))

@@ -21,6 +21,7 @@ from recog.models.network import NetworkOutput
 from recog.models.noise import weight_noise
 from recog.runlog import Update
 from recog.training.parallel import Peers
+from recog.training.precision import arithmetic
 from recog.training.settings import FitConfig
 
 
@@ -91,7 +92,7 @@ def _backward(bundle: Bundle, examples: Sequence[Example], config: FitConfig, de
 def _counted(bundle: Bundle, examples: Sequence[Example], config: FitConfig, device: torch.device) -> Tally:
     batch = frontend.pad([example.features for example in examples])
     x, lengths = batch.x.to(device), batch.lengths.to(device)
-    with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+    with arithmetic(config.precision, device):
         output = bundle.network(x, lengths, auxiliary=True)
     targets, ids = [example.target for example in examples], [example.id for example in examples]
     top = ctc_loss(output.log_probs, output.lengths, targets, ids).sum()

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from recog.errors import ConfigError
 
 SCHEDULES = ("flat-cosine", "cosine", "one-cycle", "plateau")
+PRECISIONS = ("auto", "bf16", "fp32")
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,9 @@ class FitConfig:
     average: float = 0.999
     # Bundles kept, best first; at the end their weights' average is measured too and taken if it is better.
     keep_best: int = 3
-    # "bf16" (autocast; softmax, loss and master weights stay float32) or "fp32".
-    precision: str = "bf16"
+    # "bf16" (autocast; softmax, loss and master weights stay float32), "fp32", or "auto": the faster one on this machine,
+    # decided once, when a run begins (recog.training.precision).
+    precision: str = "auto"
     # On a GPU: the same weights for the same seed, at the price of speed. On a CPU they are the same anyway.
     deterministic: bool = False
     # Dev rows evaluated after each epoch, evenly spaced; all of them at the end.
@@ -70,8 +72,8 @@ class FitConfig:
     patience_bad: int = 20
 
     def __post_init__(self) -> None:
-        if self.precision not in ("bf16", "fp32"):
-            raise ConfigError(f"fit.precision is {self.precision!r}; choose 'bf16' or 'fp32'")
+        if self.precision not in PRECISIONS:
+            raise ConfigError(f"fit.precision is {self.precision!r}; choose one of {', '.join(PRECISIONS)}")
         if self.schedule not in SCHEDULES:
             raise ConfigError(f"fit.schedule is {self.schedule!r}; choose one of {', '.join(SCHEDULES)}")
         if self.epochs < 1 or self.peak_rate <= 0 or not 0 <= self.flat <= 1 or not 0 <= self.average < 1:

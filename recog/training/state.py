@@ -42,6 +42,8 @@ class Origin:
     # The symbols, which --init-from may have brought along.
     symbols: tuple[str, ...]
     provenance: dict[str, Any]
+    # fit.precision as it was decided; None in a state that does not tell.
+    precision: str | None
 
 
 class TrainState:
@@ -229,9 +231,9 @@ def origin(path: Path) -> Origin:
     try:
         with safetensors.safe_open(path, "pt") as file:
             described = {name: json.loads(text) for name, text in file.metadata().items()}
-        return Origin(
-            int(described["state"]["updates"]), tuple(described["identity"]["alphabet"]), described["provenance"]
-        )
+        began = described["identity"]
+        updates, precision = int(described["state"]["updates"]), began.get("fit.precision")
+        return Origin(updates, tuple(began["alphabet"]), described["provenance"], precision)
     except DAMAGE as error:
         raise CheckpointError(
             f"training state {path} cannot be resumed ({_reason(error)}); start anew or use --init-from"

@@ -37,6 +37,8 @@ COMMON = {
     "with entropy 0.1": ("fit.entropy_weight=0.1",),
     "with weight noise 0.02": ("fit.weight_noise=0.02", "fit.weight_noise_from=500"),
     "with one cycle": ('fit.schedule="one-cycle"',),
+    "with a cosine": ('fit.schedule="cosine"',),
+    "with two batches an update": ("fit.accumulate=2",),
 }
 PARTS = {
     "speech": {
@@ -46,8 +48,10 @@ PARTS = {
         "without warping": ("augment.warp=0.0",),
         "with speed": ("augment.speed.chance=0.6",),
         "with gain": ("augment.gain.chance=0.5",),
+        "with noise": ("augment.noise.chance=0.3",),  # generated; recorded ones by --set augment.noise.source
         "with rooms": ("augment.room.chance=0.3",),
         "with codecs": ("augment.codec.chance=0.3",),
+        "with joined recordings": ("augment.passage.join=0.2",),
     },
     "handwriting": {
         **COMMON,

@@ -5,7 +5,8 @@
 
 Trains the preset on all rows of other sources (or takes --base, a bundle that has not seen the source), then tunes it on
 50, 200 and 1000 rows of the source, of which every fifth only chooses the best bundle, and measures base and tuned
-bundles on the source's dev rows with `part: report`, greedy. Smaller sets are part of the larger ones.
+bundles on the source's dev rows with `part: report`, greedy. Smaller sets are part of the larger ones. Stop it and start it
+as you like: runs go on where they were.
 Prints a table; `OUT/results.json` holds the rows {"lines", "cer", "wer", "cer_interval", "minutes", "gain"}.
 """
 
@@ -13,6 +14,7 @@ import argparse
 import json
 import random
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -25,7 +27,7 @@ from recog import checkpoint, manifest
 from recog.errors import ConfigError, RecogError
 from recog.evaluation import Scores
 from recog.manifest import Row
-from recog.trainer import scores_of
+from recog.trainer import Fitted, scores_of
 
 # The recipe, differences with reasons; a later --set overrides.
 RECIPE = (
@@ -82,20 +84,20 @@ def tune(settings: Training, base: Path, rows: list[Row], out: Path) -> tuple[Pa
     """Tunes the base on four fifths of the rows; the others choose. Gives the best bundle and the minutes it took."""
     fifth = [row for number, row in enumerate(rows) if number % 5 == 4]
     own = [row for number, row in enumerate(rows) if number % 5 != 4]
-    fitted = training.train(
-        settings,
-        write(out / "train.jsonl", own),
-        write(out / "dev.jsonl", fifth),
-        out / "run",
-        init_from=base,
-        alphabet="union",
-    )
+    fitted = run(settings, write(out / "train.jsonl", own), write(out / "dev.jsonl", fifth), out / "run", base)
     return out / "run" / "best", fitted.minutes
 
 
-def main() -> int:
+def run(settings: Training, train: Path, dev: Path, folder: Path, base: Path | None = None) -> Fitted:
+    """A training, from its last state where it has begun before."""
+    resume = (folder / "state.safetensors").exists()
+    begin = None if resume else base
+    return training.train(settings, train, dev, folder, resume, init_from=begin, alphabet="union" if begin else "fail")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
     """Measures, writes and prints; 0 when everything succeeded, 1 when something failed."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("preset")
     parser.add_argument("--train", type=Path, required=True, help="manifest to train the base and to tune on")
     parser.add_argument("--dev", type=Path, required=True, help="manifest with parts tune and report")
@@ -106,7 +108,7 @@ def main() -> int:
     parser.add_argument("--set", action="append", default=[], dest="overrides", help="setting of the tuning runs")
     parser.add_argument("--base-set", action="append", default=[], help="setting of the base run")
     parser.add_argument("--seed", type=int, default=1, help="which lines are drawn")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     try:
         measured = measure(arguments)
     except RecogError as error:
@@ -140,7 +142,7 @@ def measure(arguments: argparse.Namespace) -> list[Result]:
         settings = known_weights(training.settings(preset_path(arguments.preset), arguments.base_set), others)
         chooses = [row for row in dev if row not in left_out and row.fields.get("part") == "tune"]
         folder = arguments.out / "base"
-        training.train(settings, write(folder / "train.jsonl", others), write(folder / "dev.jsonl", chooses), folder)
+        run(settings, write(folder / "train.jsonl", others), write(folder / "dev.jsonl", chooses), folder)
     scores = scores_of(checkpoint.load(base), report)
     measured = [result(0, scores, 0.0, scores.characters.rate)]
     random.Random(arguments.seed).shuffle(own)

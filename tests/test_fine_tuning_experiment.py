@@ -1,0 +1,80 @@
+"""The fine-tuning experiment on a tiny recogniser: the source is left out of the base, and smaller sets lie in larger ones."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import TINY_SPEECH, write_rows
+from test_ablation import PRESET
+
+from pipelines import training
+from recog import manifest
+from recog.errors import TrainingError
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts" / "experiments"))
+import itertools
+
+import fine_tuning
+
+TEXTS = ["ab", "cab", "a cad", "bad dab", "dad", "abba", "a dab", "cd ab", "bc", "da", "ca da"]
+
+
+@pytest.fixture
+def arguments(tmp_path: Path) -> list[str]:
+    (tmp_path / "tiny.toml").write_text(PRESET, encoding="utf-8")
+    rows = manifest.read(write_rows(tmp_path / "all", TINY_SPEECH, TEXTS))
+    own = [{**row.fields, "audio": str(row.path), "source": ("theirs", "own")[n > 3]} for n, row in enumerate(rows)]
+    manifest.write(tmp_path / "train.jsonl", own)
+    parts = [{**row, "part": ("tune", "report")[number % 2]} for number, row in enumerate(own)]
+    manifest.write(tmp_path / "dev.jsonl", parts)
+    given = ["--train", str(tmp_path / "train.jsonl"), "--dev", str(tmp_path / "dev.jsonl"), "--source", "own"]
+    short = ["--set", "fit.epochs=1", "--set", "fit.stop_after=0", "--lines", "5", "7", "99"]
+    return [str(tmp_path / "tiny.toml"), *given, *short, "--out", str(tmp_path / "out")]
+
+
+def texts(path: Path) -> set[str]:
+    return {row.text for row in manifest.read(path)}
+
+
+def test_the_base_has_not_seen_the_source_and_smaller_sets_lie_in_larger_ones(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs, train = [], training.train
+
+    def ended(settings: object, *given: object, **more: object) -> object:
+        runs.append((Path(str(given[2])).parent.name, given[3]))
+        if len(runs) == 2:
+            raise TrainingError("stopped by SIGTERM")
+        return train(settings, *given, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training, "train", ended)
+    assert fine_tuning.main(arguments) == 1
+    assert "fine_tuning: stopped by SIGTERM" in capsys.readouterr().err
+    assert fine_tuning.main(arguments) == 0  # goes on: the base is there already
+    assert runs == [("out", False), ("lines-5", False), ("out", True), ("lines-5", False), ("lines-7", False)]
+    out = tmp_path / "out"
+    assert texts(out / "base" / "train.jsonl") == set(TEXTS[:4])
+    assert texts(out / "base" / "dev.jsonl") == {TEXTS[0], TEXTS[2]}
+    five, seven = (
+        [texts(out / name / file) for file in ("train.jsonl", "dev.jsonl")] for name in ("lines-5", "lines-7")
+    )
+    assert [len(one) for one in (*five, *seven)] == [4, 1, 6, 1]
+    assert five[0] < seven[0] and five[1] == seven[1] and seven[0] | seven[1] == set(TEXTS[4:])
+    rows = json.loads((out / "results.json").read_text())
+    assert [row["lines"] for row in rows] == [0, 5, 7]
+    assert [row["gain"] for row in rows] == pytest.approx([1 - row["cer"] / rows[0]["cer"] for row in rows])
+    assert "99 lines left out: the source has 7" in capsys.readouterr().err
+
+
+def test_a_source_that_is_not_there_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    arguments[arguments.index("own")] = "nobody"
+    assert fine_tuning.main(arguments) == 1
+    assert "source 'nobody': 0 rows to tune on and 0 to report on" in capsys.readouterr().err
+
+
+def test_the_documented_recipe_is_the_scripts() -> None:
+    documented = (Path(__file__).resolve().parents[1] / "docs" / "fine-tuning.md").read_text(encoding="utf-8")
+    recipe = documented.split("```")[1].split()
+    told = {after for before, after in itertools.pairwise(recipe) if before == "--set"}
+    assert told >= set(fine_tuning.RECIPE) - {"fit.flat=0.2", "fit.freeze_layers=-1"}  # their defaults, or near them
