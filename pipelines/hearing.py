@@ -157,7 +157,7 @@ def _fed(
         heard = {spoken[number].start: looks for number, looks in recognizer.looks(features)}
         for segment in group:
             frames = -(-(1 + segment.waveform.size // hop) // recognizer.shortening)
-            yield segment, heard.get(segment.start, _silence(len(frontend.looks), frames, recognizer.heads))
+            yield segment, heard.get(segment.start, _silence(len(recognizer.views), frames, recognizer.heads))
 
 
 def _frontend(recognizer: Recognizer) -> SpeechFrontend:

@@ -214,6 +214,9 @@ def posteriors(bundle: Bundle, rows: Sequence[Row]) -> tuple[list[NDArray[np.flo
             print(f"left out: {row.id}: {error}", file=sys.stderr)
     if not readable:
         raise ConfigError("not one row could be read; there is nothing to tune on")
+    known = bundle.language
+    if known is not None:  # greedy decoding may ask for more looks than the search
+        bundle = replace(bundle, language=replace(known, options=replace(known.options, looks=0)))
     found = {index: looks.copy() for index, looks in Recognizer(bundle).looks(readable)}
     return [found[index] for index in range(len(readable))], references
 

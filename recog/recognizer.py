@@ -68,6 +68,8 @@ class Recognizer:
             raise ConfigError("decoding.device is 'cuda', but PyTorch finds no GPU here; use 'auto' or 'cpu'")
         self.device = torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
         self.network = bundle.network.to(self.device).eval()
+        # Looks at each sample that decide on its text.
+        self.views = bundle.frontend.looks
         # Who judges what the beam proposes for letters alone; a JointDecoder asks it itself.
         self.judge: Judge | None = None
         self.decoder = None if self.options.beam == 0 else self._decoder()
@@ -76,6 +78,7 @@ class Recognizer:
         bundle = self.bundle
         language = bundle.language if self.options.language else None
         settings = replace(language.options if language else DecoderOptions(), hotwords=self.options.hotwords)
+        self.views = self.views[: settings.looks or None]
         if self.options.beam is not None:
             settings = replace(settings, beam=self.options.beam)
         symbols = bundle.alphabet.symbols
@@ -91,7 +94,7 @@ class Recognizer:
                 symbols, phones.CMU_NAMES, settings, words, one, lexicon, language.spoken, language.rescorer
             )
         self.judge = asked(language.rescorer, settings) if language is not None else None
-        if len(bundle.frontend.looks) > 1 or self.judge is not None:
+        if len(self.views) > 1 or self.judge is not None:
             settings = replace(settings, n_best=max(settings.candidates, settings.n_best))
         decoders = {code: Decoder(symbols, settings, words, one, lexicon) for code, one in characters.items()}
         if len(decoders) > 1:
@@ -148,7 +151,7 @@ class Recognizer:
     def read(self, samples: Sequence[NDArray[np.float32]]) -> list[Recognition]:
         """Log-probabilities of each sample, as `log_probs` or `looks` give them -> a recognition of each."""
         alphabet = self.bundle.alphabet
-        looks = [sample if sample.ndim == 3 else sample[None] for sample in samples]
+        looks = [sample[: len(self.views)] if sample.ndim == 3 else sample[None] for sample in samples]
         if self.decoder is None:
             letters = [[self.letters(look) for look in sample] for sample in looks]
             hypotheses = [with_words(consensus.agreed(sample), alphabet.symbols) for sample in letters]
@@ -191,7 +194,7 @@ class Recognizer:
 
     @torch.inference_mode()
     def looks(self, features: Sequence[Tensor]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """As `log_probs`, all looks at a sample: (K, T', S). A look at it later ends with the frames of the others."""
+        """As `log_probs`, all `views` of a sample: (K, T', S). A look at it later ends with the frames of the others."""
         for matrix in features:
             if matrix.ndim != 2 or matrix.shape[1] != self.bundle.frontend.features or not len(matrix):
                 raise InputError(
@@ -200,10 +203,7 @@ class Recognizer:
         lengths = [len(matrix) for matrix in features]
         order = sorted(range(len(features)), key=lengths.__getitem__)
         for batch in data.cut(order, lengths, self.options.batch_frames):
-            looks = [
-                self._look([views.seen(features[index], look) for index in batch])
-                for look in self.bundle.frontend.looks
-            ]
+            looks = [self._look([views.seen(features[index], look) for index in batch]) for look in self.views]
             for index, *found in zip(batch, *looks, strict=True):
                 frames = -(-lengths[index] // self.shortening)
                 yield index, np.stack([one[:frames] for one in found])

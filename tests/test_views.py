@@ -8,7 +8,9 @@ import torch
 from conftest import TINY_HANDWRITING, TINY_SPEECH, random_bundle
 
 from recog import views
+from recog.ctc.options import DecoderOptions
 from recog.errors import ConfigError
+from recog.language import Language
 from recog.recognizer import DecodingOptions, Recognizer
 
 
@@ -82,6 +84,20 @@ def test_a_look_later_has_the_frames_of_the_others() -> None:
         assert np.allclose(looks[number][2], third[:frames], atol=1e-5)
     # Sounds stand where they are in the first look.
     assert all(np.allclose(found, first[number], atol=1e-5) for number, found in later.log_probs(sounds))
+
+
+def test_a_search_may_be_made_in_fewer_looks_than_greedy_decoding() -> None:
+    plain = random_bundle(replace(TINY_SPEECH, shifts=(0, 1, 3)), "abc", "spoken")
+    known = Language(None, {}, DecoderOptions(looks=2))
+    bundle = replace(plain, language=known)
+    sound = torch.rand(60, TINY_SPEECH.features, generator=torch.Generator().manual_seed(1))
+    search, greedy = Recognizer(bundle, DecodingOptions()), Recognizer(bundle, DecodingOptions(beam=0))
+    (two,), (three,) = dict(search.looks([sound])).values(), dict(greedy.looks([sound])).values()
+    assert len(two) == 2 and len(three) == 3 and np.allclose(two, three[:2], atol=1e-5)
+    # What was heard in all looks is read in two of them, too.
+    assert search.read([three])[0].text == search.read([two])[0].text
+    every = Recognizer(replace(bundle, language=replace(known, options=DecoderOptions())), DecodingOptions())
+    assert len(dict(every.looks([sound]))[0]) == 3
 
 
 def test_shifts_are_few_steps() -> None:

@@ -43,6 +43,9 @@ class DecoderOptions:
     # a text, 0 to 1, and the texts that each head proposes.
     phones: float = 0.5
     candidates: int = 20
+    # Looks at a sample (`frontend.looks`) that the search is made in, from the first on; 0: in all of them. A search takes
+    # more time than the network does, which greedy decoding may ask for more looks.
+    looks: int = 0
     # With a rescorer (recog.ctc.rescoring): its weight, what is left of the other models' where it judges, and how many
     # texts, the best so far, it is asked about.
     recurrent: float = 0.0
@@ -54,7 +57,7 @@ class DecoderOptions:
     threads: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("beam", 1), ("n_best", 1), ("candidates", 1), ("judged", 1), ("threads", 0)):
+        for name, least in (("beam", 1), ("n_best", 1), ("candidates", 1), ("judged", 1), ("looks", 0), ("threads", 0)):
             if getattr(self, name) < least:
                 raise ConfigError(f"decoder.{name} is {getattr(self, name)}; it must be {least} or more")
         if not self.cut < 0 or not self.width > 0:
