@@ -77,5 +77,7 @@ def test_without_torchaudio_a_sentence_says_what_to_do(
         raise error
 
     monkeypatch.setattr(fetching.importlib, "import_module", broken)
-    with pytest.raises(ConfigError, match=r"--fetch needs torchaudio, which cannot be imported here .*fetch and unpack"):
+    with pytest.raises(
+        ConfigError, match=r"--fetch needs torchaudio, which cannot be imported here .*fetch and unpack"
+    ):
         fetch("librispeech", ["dev-clean"], tmp_path)
