@@ -120,7 +120,8 @@ def pace(
     x = torch.zeros(rows, length, network.features, device=device)
     lengths = torch.full((rows,), length, device=device)
     taken = 0.0
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    drawn = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+    with memory.explained([length] * rows, device), drawn:
         for _ in range(2):
             model.zero_grad()
             began = clock()

@@ -8,6 +8,7 @@ import pytest
 from conftest import SPOKEN_TEXTS, TINY_SPEECH, write_rows
 
 from pipelines import training
+from recog.training import precision
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts" / "experiments"))
 import ablation
@@ -74,6 +75,17 @@ def test_every_part_is_a_row_and_no_run_is_done_twice(
     assert capsys.readouterr().out.splitlines()[:4] == table
     assert ablation.main([*arguments, "--parts", "without luck"]) == 1
     assert "'without luck' is no part of speech; known: the preset as it is, without dropout" in capsys.readouterr().err
+
+
+def test_all_runs_compute_in_the_arithmetic_of_the_first(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = iter(["fp32", "bf16"])  # near a tie the second measurement may say otherwise
+    monkeypatch.setattr(precision, "choose", lambda *_: precision.Choice(next(found), "measured"))
+    asked = ["--set", 'fit.precision="auto"', "--parts", "without dropout"]
+    assert ablation.main([*arguments, *asked]) == 0
+    taken = [json.loads(path.read_text())["fit"]["precision"] for path in (tmp_path / "out").glob("*/settings.json")]
+    assert taken == ["fp32", "fp32"] and next(found) == "bf16"
 
 
 @pytest.mark.parametrize("kind", ["speech", "handwriting"])

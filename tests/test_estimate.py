@@ -133,6 +133,16 @@ def test_the_pace_is_that_of_the_second_batch() -> None:
     assert seen[0][1] == [40] * 6
 
 
+def test_memory_that_runs_out_while_the_pace_is_taken_becomes_a_sentence_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    network = Network(TINY_NETWORK, TINY_SPEECH.features, 6)
+    monkeypatch.setattr(Network, "forward", full)
+    with pytest.raises(TrainingError, match="a batch of 5 samples, 200 padded frames, does not fit into main memory"):
+        pace(network, 40, 200, "fp32", CPU)
+
+
 def test_the_time_of_a_run_is_told() -> None:
     by_epochs = told_time(30.0, FitConfig(epochs=20))
     assert by_epochs.startswith(

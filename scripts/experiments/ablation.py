@@ -23,6 +23,7 @@ from pipelines.commands.train import preset_path
 from recog import checkpoint, manifest
 from recog.errors import ConfigError, RecogError
 from recog.trainer import scores_of
+from recog.training.state import origin
 
 AS_IT_IS = "the preset as it is"
 # Parts that either kind of recogniser may have -> the settings that take them out or put them in.
@@ -92,6 +93,11 @@ def parts_of(kind: str, wanted: Sequence[str]) -> dict[str, tuple[str, ...]]:
     return {name: settings for name, settings in known.items() if not wanted or name in wanted or name == AS_IT_IS}
 
 
+def folder_of(out: Path, part: str) -> Path:
+    """Where the run of a part lies."""
+    return out / "-".join(part.replace(",", "").split())
+
+
 def measure(arguments: argparse.Namespace) -> list[Result]:
     """Trains and measures what is not done yet; results are written after each run."""
     preset, out = preset_path(arguments.preset), arguments.out
@@ -108,7 +114,9 @@ def measure(arguments: argparse.Namespace) -> list[Result]:
         settings = replace(settings, data=replace(settings.data, weights=weights))
         if name in done:
             continue
-        folder = out / "-".join(name.replace(",", "").split())
+        folder, first = folder_of(out, name), folder_of(out, AS_IT_IS) / "state.safetensors"
+        if settings.fit.precision == "auto" and first.exists():  # one arithmetic for the whole table
+            settings = replace(settings, fit=replace(settings.fit, precision=origin(first).precision or "auto"))
         started = (folder / "state.safetensors").exists()
         fitted = training.train(settings, out / "train.jsonl", arguments.dev, folder, resume=started)
         scores = scores_of(checkpoint.load(folder / "best"), report)
