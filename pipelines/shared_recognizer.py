@@ -108,10 +108,10 @@ class SharedRecognizer(Recognizer):
             raise asked.failure
         yield from asked.found
 
-    def read(self, samples: Sequence[NDArray[np.float32]]) -> list[Recognition]:
+    def read(self, samples: Sequence[NDArray[np.float32]], alike: bool = False) -> list[Recognition]:
         """As `Recognizer.read`, beside others."""
         with CORES.taken():
-            return super().read(samples)
+            return super().read(samples, alike)
 
     def _ask(self, asked: _Asked) -> None:
         """Waits until it is answered, or the network is free: then answers it with whoever else waits."""

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from pipelines.word_times import Accuracy, Clock
 from recog import checkpoint, frontend, language, manifest, metrics, text, views
 from recog.audio import SpeechFrontend
 from recog.checkpoint import Bundle
-from recog.ctc.options import DecoderOptions
+from recog.ctc.options import DecoderOptions, Favour
 from recog.ctc.timing import DEFAULTS, Timing
 from recog.errors import ConfigError, RecogError
 from recog.language import Language
@@ -36,6 +37,8 @@ WORD_GRID = {
 }
 PHONE_GRID = {"phones": (0.3, 0.5, 0.7, 0.9)}
 CHARACTER_GRID = {"gamma": (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9)}
+# What a language is favoured by, where a bundle has models for several.
+FAVOURS = (-2.0, 0.0, 1.0, 2.0, 3.0, 5.0)
 RESCORER_GRID = {"recurrent": (0.0, 0.1, 0.2, 0.3, 0.45, 0.6), "kept": (0.3, 0.5, 0.7, 0.85, 1.0)}
 # What is made as small as possible: words are what is read in speech, characters in handwriting.
 MEASURES = {"speech": "wer", "handwriting": "cer"}
@@ -175,15 +178,24 @@ def _weights(
         | (PHONE_GRID if bundle.language.pronunciations and bundle.network.config.phones else {})
         | (CHARACTER_GRID if bundle.language.character_models else {})
         | (RESCORER_GRID if bundle.language.rescorer else {})
+        | dict.fromkeys(list(bundle.language.character_models)[:-1], FAVOURS)  # beside the last one
     )
     for _ in range(2):
         for name, values in grid.items():
             trials = [
-                attempt(replace(current.options, **{name: value}))
+                attempt(_with(current.options, name, value))
                 for value in tqdm(values, desc=name, unit="value", leave=False)
             ]
             current = min([current, *trials], key=lambda trial: _rate(trial, measure))
     return (tuple(tried.values()) if grid else ()), current
+
+
+def _with(options: DecoderOptions, name: str, value: float) -> DecoderOptions:
+    """The options with another value of a weight, or of what the language of that code is favoured by."""
+    if hasattr(options, name):
+        changes: dict[str, Any] = {name: value}
+        return replace(options, **changes)
+    return replace(options, languages=(*(one for one in options.languages if one.code != name), Favour(name, value)))
 
 
 def _times(bundle: Bundle, rows: Sequence[Row]) -> Timed:

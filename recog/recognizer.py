@@ -141,14 +141,17 @@ class Recognizer:
         unit = self.bundle.frontend.hop_seconds if isinstance(self.bundle.frontend, SpeechFrontend) else 1.0
         return self.shortening * unit
 
-    def recognise(self, features: Sequence[Tensor]) -> list[Recognition]:
-        """Feature matrices (T, F) of any lengths -> a recognition of each, in the same order."""
+    def recognise(self, features: Sequence[Tensor], alike: bool = False) -> list[Recognition]:
+        """Feature matrices (T, F) of any lengths -> a recognition of each, in the same order.
+
+        `alike`: they are of one document, probably in one language.
+        """
         found = dict(self.looks(features))
         numbers = list(found)  # decoded in the order they came in, short ones first
-        recognitions = dict(zip(numbers, self.read([found[number] for number in numbers]), strict=True))
+        recognitions = dict(zip(numbers, self.read([found[number] for number in numbers], alike), strict=True))
         return [recognitions[number] for number in range(len(features))]
 
-    def read(self, samples: Sequence[NDArray[np.float32]]) -> list[Recognition]:
+    def read(self, samples: Sequence[NDArray[np.float32]], alike: bool = False) -> list[Recognition]:
         """Log-probabilities of each sample, as `log_probs` or `looks` give them -> a recognition of each."""
         alphabet = self.bundle.alphabet
         looks = [sample[: len(self.views)] if sample.ndim == 3 else sample[None] for sample in samples]
@@ -161,7 +164,7 @@ class Recognizer:
         else:
             letters = [[self.letters(look) for look in sample] for sample in looks]
             if isinstance(self.decoder, MultilingualDecoder):
-                proposals = self.decoder.propose(letters)
+                proposals = self.decoder.propose(letters, alike)
             else:
                 proposed = iter(self.decoder.decode_many([look for sample in letters for look in sample]))
                 proposals = [[next(proposed) for _ in sample] for sample in letters]

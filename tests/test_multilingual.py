@@ -12,8 +12,8 @@ from pipelines.bundle_language import by_language, describe, put_models
 from pipelines.cli import main
 from recog import checkpoint, language
 from recog.ctc.decoder import Decoder
-from recog.ctc.multilingual import MultilingualDecoder
-from recog.ctc.options import DecoderOptions
+from recog.ctc.multilingual import MultilingualDecoder, said_by_others
+from recog.ctc.options import DecoderOptions, Favour
 from recog.errors import ConfigError
 from recog.lm import binary
 from recog.lm.train import NgramConfig, train
@@ -67,6 +67,35 @@ def test_a_text_is_read_in_its_own_language_in_every_look() -> None:
         assert len(sample) == 2
         assert sample[1] == decoders()[code].decode(matrices[1])
         assert sample[0] == both.decode(matrices[0])
+
+
+def test_a_language_may_be_favoured() -> None:
+    # "ab" and "ba" are as likely as each other, but for the models; then one of the languages gains.
+    look, plain = uncertain("ab", 0.5), MultilingualDecoder(decoders())
+    best = {code: one.decode(look)[0].score for code, one in plain.decoders.items()}
+    for nats, text in ((best["en"] - best["fr"] - 0.1, "ab"), (best["en"] - best["fr"] + 0.1, "ba")):
+        options = replace(OPTIONS, languages=(Favour("fr", nats),))
+        both = MultilingualDecoder(decoders(options))
+        assert both.decode(look)[0].text == both.propose([[look, look]])[0][1][0].text == text
+        if text == "ba":
+            found = both.decode(look)[0]
+            assert found.score == pytest.approx(best["fr"] + nats)
+            assert found.parts is not None and found.parts.boost == pytest.approx(nats)
+    with pytest.raises(ConfigError, match="finite number of nats"):
+        DecoderOptions(languages=(Favour("fr", float("nan")),))
+
+
+def test_lines_of_a_page_speak_for_each_other() -> None:
+    # By hand: the first two say fr by 3 and by 30 (counted as 10), the third en by 1.
+    scores = np.array([[-3.0, 0.0], [-30.0, 0.0], [0.0, -1.0]])
+    assert said_by_others(scores).tolist() == [[-9.0, 0.0], [-2.0, 0.0], [-10.0, 0.0]]
+    assert said_by_others(scores[:1]).tolist() == [[0.0, 0.0]]
+    # The doubtful line goes with the two others when it is on their page, and is read for itself when it is not.
+    both = MultilingualDecoder(decoders())
+    lines = [[uncertain(text, sure)] for text, sure in (("ba ba ba", 0.9), ("bab ba ba", 0.9), ("ab", 0.55))]
+    assert both.propose(lines)[2][0][0].text == "ab"
+    assert both.propose(lines, alike=True)[2][0][0].text == "ba"
+    assert both.propose([], alike=True) == []
 
 
 def test_languages_that_differ_in_more_than_their_models_are_refused() -> None:

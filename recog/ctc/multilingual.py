@@ -1,21 +1,24 @@
 """One decoder for each language that a text may be in: the language is found together with the text.
 
 A model of two languages at once lets each word change between them, and reads English that the network hardly sees as
-French. Whole texts compete instead: log P(text | language) of each language's own model, all languages being equally
-likely beforehand.
+French. Whole texts compete instead: log P(text | language) of each language's own model, with what the language is favoured by
+(`DecoderOptions.languages`): a network that saw little of it finds its letters less likely.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recog.ctc.decoder import Decoder
-from recog.ctc.hypothesis import Hypothesis
+from recog.ctc.hypothesis import Hypothesis, Parts
 from recog.ctc.options import DecoderOptions
 from recog.errors import ConfigError
 
 Look = NDArray[np.float32]
+# What the other lines of a page may say for a language at most, in nats: a quotation in another one is still read.
+MOST_SAID = 10.0
 
 
 class MultilingualDecoder:
@@ -31,24 +34,29 @@ class MultilingualDecoder:
             raise ConfigError("the decoders of several languages must have the same symbols and options")
         self.symbols: tuple[str, ...] = first.symbols
         self.options: DecoderOptions = first.options
+        favoured = {one.code: one.nats for one in self.options.languages}
+        self._favours = np.array([favoured.get(code, 0.0) for code in self.decoders])
 
     def decode(self, log_probs: Look) -> list[Hypothesis]:
         """(T, S) natural-log probabilities -> the `n_best` hypotheses of all languages, best first."""
-        return self._together([one.decode(log_probs) for one in self.decoders.values()])
+        read = [decoder.decode(log_probs) for decoder in self.decoders.values()]
+        return self._together(read, self._favours)
 
-    def propose(self, samples: Sequence[Sequence[Look]]) -> list[list[list[Hypothesis]]]:
+    def propose(self, samples: Sequence[Sequence[Look]], alike: bool = False) -> list[list[list[Hypothesis]]]:
         """For each sample its looks, each (T, S) -> for each look what is proposed, best first.
 
         The first look is read in all languages, the others in that of its best text alone: with three looks and two
-        languages a third more work than with one language.
+        languages a third more work than with one language. Samples that are `alike`, lines of one page, are probably in
+        one language: what the others say of it counts for each, up to MOST_SAID.
         """
         languages = list(self.decoders)
         firsts = [looks[0] for looks in samples]
         read = [self.decoders[language].decode_many(firsts) for language in languages]
-        best = [
-            languages[int(np.argmax([_score(of_language[place]) for of_language in read]))]
-            for place in range(len(samples))
-        ]
+        favours = np.tile(self._favours, (len(samples), 1))
+        scores = np.array([[_score(found) for found in of_sample] for of_sample in zip(*read, strict=True)])
+        if alike and len(samples):
+            favours += said_by_others(scores + favours)
+        best = [languages[int(place)] for place in np.argmax(scores + favours, axis=1)] if len(samples) else []
         others = {
             language: self._others(
                 language, [looks for looks, own in zip(samples, best, strict=True) if own == language]
@@ -56,7 +64,13 @@ class MultilingualDecoder:
             for language in languages
         }
         return [
-            [self._together([of_language[place] for of_language in read]), *next(others[language])]
+            [
+                self._together([of_language[place] for of_language in read], favours[place]),
+                *(
+                    [_raised(one, favours[place][languages.index(language)]) for one in look]
+                    for look in next(others[language])
+                ),
+            ]
             for place, language in enumerate(best)
         ]
 
@@ -65,12 +79,31 @@ class MultilingualDecoder:
         found = iter(self.decoders[language].decode_many([look for looks in samples for look in looks[1:]]))
         return iter([[next(found) for _ in looks[1:]] for looks in samples])
 
-    def _together(self, lists: Sequence[Sequence[Hypothesis]]) -> list[Hypothesis]:
-        """Hypotheses of several languages, best first, each text once."""
+    def _together(self, lists: Sequence[Sequence[Hypothesis]], favours: NDArray[np.float64]) -> list[Hypothesis]:
+        """Hypotheses of each language with its favour in their scores, best first, each text once."""
+        raised = [_raised(one, nats) for many, nats in zip(lists, favours, strict=True) for one in many]
         kept: dict[tuple[object, ...], Hypothesis] = {}
-        for one in sorted((one for many in lists for one in many), key=lambda one: -one.score):
+        for one in sorted(raised, key=lambda one: -one.score):
             kept.setdefault((one.labels, one.text), one)
         return list(kept.values())[: self.options.n_best]
+
+
+def said_by_others(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Best scores of samples in each language (N, L) -> what the other samples say for each sample's, 0 for the best of
+    them and at least -MOST_SAID (N, L).
+
+    The sum of their log-odds, as if they were independent, which they are not: hence the bound.
+    """
+    odds = np.maximum(scores - scores.max(axis=1, keepdims=True), -MOST_SAID)
+    sums = odds.sum(axis=0) - odds
+    bounded: NDArray[np.float64] = np.maximum(sums - sums.max(axis=1, keepdims=True), -MOST_SAID)
+    return bounded
+
+
+def _raised(hypothesis: Hypothesis, nats: float) -> Hypothesis:
+    """The same with the favour of its language in its score, among what is boosted."""
+    parts = hypothesis.parts or Parts(hypothesis.score)
+    return replace(hypothesis, score=hypothesis.score + nats, parts=replace(parts, boost=parts.boost + nats))
 
 
 def _score(hypotheses: Sequence[Hypothesis]) -> float:

@@ -8,6 +8,14 @@ from recog.lm.hotwords import Hotword
 
 
 @dataclass(frozen=True)
+class Favour:
+    """Nats that a language gains by its code."""
+
+    code: str
+    nats: float = 0.0
+
+
+@dataclass(frozen=True)
 class DecoderOptions:
     """How log-probabilities become text. Scores are natural logs ("nats"); the defaults suit a trained network.
 
@@ -43,6 +51,8 @@ class DecoderOptions:
     # a text, 0 to 1, and the texts that each head proposes.
     phones: float = 0.5
     candidates: int = 20
+    # With a model for each of several languages (recog.ctc.multilingual): what a language is favoured by.
+    languages: tuple[Favour, ...] = ()
     # Looks at a sample (`frontend.looks`) that the search is made in, from the first on; 0: in all of them. A search takes
     # more time than the network does, which greedy decoding may ask for more looks.
     looks: int = 0
@@ -72,6 +82,8 @@ class DecoderOptions:
                 raise ConfigError(
                     f"decoder.{name} is {getattr(self, name)}; a price lies between -50 and 0: no word is impossible"
                 )
+        if not all(math.isfinite(one.nats) for one in self.languages):
+            raise ConfigError("decoder.languages: expected a finite number of nats for each")
         if not 0 <= self.phones <= 1:
             raise ConfigError(f"decoder.phones is {self.phones}; a share lies between 0 and 1")
         if not math.isfinite(self.beta):
