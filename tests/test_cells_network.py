@@ -120,6 +120,68 @@ def test_an_unknown_plane_is_refused() -> None:
         replace(CONFIG, plane="cubic")
 
 
+TWO_LEVELS = replace(CONFIG, layers=2, rates=(1, 1), phones=2, phones_below=1)
+
+
+def test_letters_above_read_the_phones_below_and_nothing_else() -> None:
+    torch.manual_seed(3)
+    batch, _ = lines()
+    network = Network(TWO_LEVELS, FRONTEND.features, 5).eval()
+    said = network(batch.x, batch.lengths)
+    # By hand: the layers above and the output over the phones' probabilities.
+    above = network.recurrent[1](network.rise(said.phones.exp()), batch.lengths)
+    torch.testing.assert_close(said.log_probs, torch.log_softmax(network.output(above), dim=-1))
+    torch.testing.assert_close(said.phones, Network.forward(network, batch.x, batch.lengths).phones)
+    # A head that says the same whatever comes leaves the letters nothing to read; beside them it takes nothing away.
+    for config, deaf in ((TWO_LEVELS, True), (replace(TWO_LEVELS, phones_below=0), False)):
+        network = Network(config, FRONTEND.features, 5).eval()
+        with torch.no_grad():
+            network.phones.weight.zero_()
+            one, other = (network(x, batch.lengths).log_probs for x in (batch.x, batch.x.flip(2)))
+        assert torch.equal(one, other) == deaf
+
+
+def test_phones_below_are_learnt_from_the_letters_above_and_survive_a_bundle(tmp_path: Path) -> None:
+    torch.manual_seed(4)
+    batch, targets = lines()
+    marks = [[1 + (label - 1) % 2 for label in target] for target in targets]  # a label tells a mark and the one before
+    network = Network(TWO_LEVELS, FRONTEND.features, 5)
+    said = network(batch.x, batch.lengths)
+    ctc_loss(said.log_probs, said.lengths, targets, ["line"] * 8).sum().backward()
+    assert network.phones.weight.grad.any() and next(network.recurrent[0].lstm.parameters()).grad.any()
+    optimiser = torch.optim.Adam(network.parameters(), lr=0.02)
+    for _ in range(150):
+        said = network(batch.x, batch.lengths)
+        losses = [
+            ctc_loss(log_probs, said.lengths, wanted, ["line"] * 8).sum() / 8
+            for log_probs, wanted in ((said.log_probs, targets), (said.phones, marks))
+        ]
+        if max(losses) < 0.1:
+            break
+        optimiser.zero_grad()
+        sum(losses).backward()
+        optimiser.step()
+    network.eval()
+    with torch.no_grad():
+        phones = network(batch.x, batch.lengths).phones
+    assert [list(greedy(row[:n].numpy()).labels) for row, n in zip(phones, batch.lengths, strict=True)] == marks
+    assert read(network, batch) == targets
+    checkpoint.save(Bundle("levels", network, FRONTEND, Alphabet(("a", "b", "c", "d")), "spoken"), tmp_path / "bundle")
+    again = checkpoint.load(tmp_path / "bundle").network
+    assert again.config.phones_below == 1
+    assert read(again, batch) == targets
+    # What a frozen layer reads is frozen with it.
+    for frozen, held in ((1, False), (2, True)):
+        network.hold(frozen)
+        assert network.phones.weight.requires_grad == network.rise.weight.requires_grad == (not held)
+
+
+@pytest.mark.parametrize("wrong", [{"phones": 0}, {"phones_below": 2}, {"phones_below": -1}])
+def test_phones_with_no_layer_on_one_side_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ConfigError, match="a head for phones with layers on both sides"):
+        replace(TWO_LEVELS, **wrong)
+
+
 def test_settings_without_a_cell_mean_the_lstm_that_older_bundles_hold() -> None:
     config = build(NetworkConfig, {"layers": 1, "rates": [1], "auxiliary_layers": [0]}, "network")
     assert config.cell == "lstm"

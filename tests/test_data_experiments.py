@@ -5,6 +5,7 @@ import math
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -36,6 +37,25 @@ def quick(experiment: object, folder: Path, *more: str) -> list[str]:
     assert found["claims"] and all(claim["holds"] for claim in found["claims"])
     assert (folder / "out.png").stat().st_size > 1000
     return [row["what"] for row in found["rows"]]
+
+
+NOTHING_LEARNT = {
+    character_model: {"learn": lambda *_: [(1.0, 8.0)]},
+    family: {"teach": lambda *_: family.Runs((family.Taught(0.6, (0.5, 0.7), 10, 10),), 0.0)},
+    scaling: {"teach": lambda *_: family.Runs((family.Taught(0.6, (0.5, 0.7), 10, 10),), 0.0)},
+    framewise: {"learn": lambda *_: None},
+    keywords: {"learn": lambda *_: None},
+}
+
+
+@pytest.mark.parametrize("experiment", NOTHING_LEARNT, ids=lambda one: one.__name__)
+def test_what_learns_nothing_fails_the_quick_form(
+    experiment: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, idle in NOTHING_LEARNT[experiment].items():
+        monkeypatch.setattr(experiment, name, idle)
+    assert experiment.main(["--quick"]) == 1
+    assert "FAILS: " in capsys.readouterr().out
 
 
 def test_a_network_remembers_a_lines_first_letter_which_no_n_gram_does(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -61,6 +62,26 @@ def test_a_claim_that_fails_ends_the_quick_form_with_1(capsys: pytest.CaptureFix
     assert report.finish(quick, [], claims[:1], [], "") == 0
     assert report.finish(full, [], claims, [], "") == 0
     assert "FAILS: the moon is cheese" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_learns_nothing_fails_the_quick_form(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from recog.tasks import evolution, learning
+
+    experiment = script(name)
+    monkeypatch.setattr(learning.Learner, "train", lambda *_: 0.0)
+    monkeypatch.setattr(evolution.Foreteller, "solve", lambda *_: None)  # a readout that says 0
+    if name == "gradient_flow":  # where nothing is learnt anyway: an error that neither vanishes nor explodes
+        monkeypatch.setattr(experiment, "flow", lambda cell, steps, size: [1.0] * (steps + 1))
+    if name == "policy_gradient":  # walks that learn nothing are the longest
+        monkeypatch.setattr(experiment, "train", lambda *_: (None, 0.5))
+    if name == "evolino":
+        short = (replace(one, evolution=replace(one.evolution, generations=1)) for one in experiment.QUICK)
+        monkeypatch.setattr(experiment, "QUICK", tuple(short))
+    assert experiment.main(["--quick"]) == 1
+    assert "FAILS: " in capsys.readouterr().out
 
 
 def test_a_plot_may_be_a_picture_too(tmp_path: Path) -> None:

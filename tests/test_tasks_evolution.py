@@ -5,7 +5,7 @@ import pytest
 
 from recog.errors import ConfigError
 from recog.tasks import network, sines
-from recog.tasks.evolution import Evolution, Foreteller, Series, assemble, breed, evolve, shape_of
+from recog.tasks.evolution import EVEN, Evolution, Foreteller, Series, Start, assemble, breed, evolve, shape_of
 from recog.tasks.learning import Learner
 from recog.tasks.sequences import Sequences
 
@@ -84,13 +84,29 @@ def test_breeding_keeps_the_better_half_in_order() -> None:
     rng = np.random.default_rng(0)
     pools, fitness = rng.normal(size=(2, 12, 5)), rng.random((2, 12))
     before, evolution = pools.copy(), Evolution(cells=2, population=12)
-    breed(pools, fitness, evolution, rng)
+    noise = np.array([0.02, 0.02, 0.02, 0.02, 0.0])
+    breed(pools, fitness, noise, evolution, rng)
     for pool, old, errors in zip(pools, before, fitness, strict=True):
         assert (pool[:6] == old[np.argsort(errors)[:6]]).all()
         parents = old[np.argsort(errors)[:3]]
         # A gene is a parent's unless it mutated, which one in five does.
         inherited = (pool[6:, None] == parents).any(axis=1)
-        assert 0.5 < inherited.mean() < 1
+        assert 0.5 < inherited[:, :4].mean() < 1
+        assert inherited[:, 4].all()  # what has no spread does not mutate
+
+
+def test_first_weights_are_spread_as_told_where_they_belong() -> None:
+    shape, rng = shape_of(CELLS), np.random.default_rng(1)
+    start = Start(inputs=1.0, back=2.0, gates=3.0, biases=4.0, keep=(50.0, 60.0))
+    pools = start.drawn(rng, shape, 3000)
+    # As a network reads them: sources (the input, three cells, the bias) by rows (i, f, o and the cells themselves).
+    rows = network.rows_of(shape)
+    read = np.stack([assemble(pools[:, number], shape)[: 5 * rows] for number in range(3000)]).reshape(-1, 5, 4, CELLS)
+    spread = read.std(axis=(0, 3))
+    expected = [[3, 3, 3, 1], *[[3, 3, 3, 2]] * 3, [4, 10 / 12**0.5, 4, 4]]
+    np.testing.assert_allclose(spread, expected, rtol=0.05)
+    assert read[:, 4, 1].min() >= 50 and read[:, 4, 1].max() <= 60
+    assert (EVEN.spreads(shape) == 0.1).all()
 
 
 def test_evolution_repeats_itself_and_never_gets_worse() -> None:

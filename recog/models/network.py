@@ -63,9 +63,12 @@ class NetworkConfig:
     dropout_convolution: float = 0.0
     # Layers (0: after the convolutions) that carry a CTC head of their own during training.
     auxiliary_layers: tuple[int, ...] = (0, 2)
-    # Symbols of a second head at the top, blank not counted: 39 for CMUdict's phones, learnt from rows that tell their
+    # Symbols of a second head, blank not counted: 39 for CMUdict's phones, learnt from rows that tell their
     # `phones`; 0: no such head.
     phones: int = 0
+    # LSTM layers below that head, whose probabilities are then all that the layers above it read: phones below, letters
+    # above (Fernandez, Graves & Schmidhuber 2007); 0: the head stands at the top, beside that of the letters.
+    phones_below: int = 0
 
     def __post_init__(self) -> None:
         arguments(self.cell, self.cell_options)
@@ -99,6 +102,10 @@ class NetworkConfig:
             raise ConfigError("network: layers, hidden, projection, channels and strides must be at least 1")
         if self.phones < 0:
             raise ConfigError(f"network.phones is {self.phones}; expected a number of phones, or 0 for no head")
+        if self.phones_below and not (self.phones and 0 < self.phones_below < self.layers):
+            raise ConfigError(
+                f"network.phones_below is {self.phones_below}; expected a head for phones with layers on both sides"
+            )
         for name in ("dropout", "dropout_convolution"):
             if not 0 <= getattr(self, name) < 1:
                 raise ConfigError(f"network.{name} is {getattr(self, name)}; expected 0 <= {name} < 1")
@@ -154,6 +161,8 @@ class Network(nn.Module):
         self.dropout = dropout_of(config)
         self.output = nn.Linear(config.projection, symbols)
         self.phones = nn.Linear(config.projection, 1 + config.phones) if config.phones else None
+        # What the layers above the phones read of them, where they read nothing else.
+        self.rise = nn.Linear(1 + config.phones, config.projection) if config.phones_below else None
         self.auxiliary = nn.ModuleDict(
             {str(layer): nn.Linear(config.projection, symbols) for layer in config.auxiliary_layers}
         )
@@ -163,13 +172,18 @@ class Network(nn.Module):
         elapsed = self.elapsed(x, lengths)
         x, lengths = self.encode(x, lengths)
         heads = []
+        phones: Tensor | None = None
         for number, step in enumerate(self.recurrent):
+            if self.phones is not None and self.rise is not None and number == self.config.phones_below:
+                phones = log_softmax(self.phones(self.dropout(x)))
+                x = self.rise(phones.exp())
             if auxiliary and str(number) in self.auxiliary:
                 heads.append(log_softmax(self.auxiliary[str(number)](self.dropout(x))))
             x = step(x, lengths, elapsed)
         x = self.dropout(x)
-        said = None if self.phones is None else log_softmax(self.phones(x))
-        return NetworkOutput(log_softmax(self.output(x)), lengths, tuple(heads), said)
+        if self.phones is not None and phones is None:
+            phones = log_softmax(self.phones(x))
+        return NetworkOutput(log_softmax(self.output(x)), lengths, tuple(heads), phones)
 
     def encode(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The convolutional part: (B, T, F) -> (B, T', projection) and the new lengths."""
@@ -201,8 +215,10 @@ class Network(nn.Module):
         if layers is None:
             return
         steps = list(self.recurrent) if layers == -1 else list(self.recurrent)[:layers]
-        below = [*self.convolutions, self.project, self.project_norm] + ([self.plane] if self.plane else [])
-        for module in (*below, *steps):
+        below = [*self.convolutions, self.project, self.project_norm, *steps] + ([self.plane] if self.plane else [])
+        if self.rise is not None and len(steps) > self.config.phones_below:  # what a frozen layer reads stays as it is
+            below += [cast(nn.Module, self.phones), self.rise]
+        for module in below:
             module.requires_grad_(False)
             module.eval()
 
