@@ -201,6 +201,7 @@ def test_choices_reach_the_recogniser(tab: Any, tmp_path: Path, monkeypatch: pyt
     tab.get_by_label("Words to listen for").fill("DAB, add b\ncab")
     tab.get_by_label("number input for Texts weighed").fill("16")
     tab.get_by_label("Each channel is another speaker").check()
+    tab.get_by_label("Write sentences").uncheck()
     read(tab, spelt(tmp_path, 0, 5))
     said = shown(tab).locator(".said")
     expect(said).to_have_count(2)
@@ -210,7 +211,8 @@ def test_choices_reach_the_recogniser(tab: Any, tmp_path: Path, monkeypatch: pyt
     ]
     (pipeline,) = asked
     options = pipeline.recognizer.options
-    assert (options.beam, options.language, pipeline.listening.by_channel) == (16, False, True)
+    assert (options.beam, options.language) == (16, False)
+    assert (pipeline.listening.by_channel, pipeline.listening.written) == (True, False)
     assert [one.phrase for one in options.hotwords] == ["dab", "add b", "cab"]
     tab.get_by_label("Quickly").check()
     tab.get_by_role("button", name="Transcribe").click()
