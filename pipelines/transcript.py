@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from recog.ctc.timing import Timing, place_words
 from recog.recognizer import Recognition
-from recog.restorer import Written
+from recog.restorer import Piece
 
 # Between the pages of a text, as pdftotext and printers have it.
 PAGE_BREAK = "\f"
@@ -67,7 +67,7 @@ def turns_of(channels: Sequence[Sequence[SpokenWord]]) -> tuple[Turn, ...]:
     )
 
 
-def rewritten(words: Sequence[SpokenWord], pieces: Sequence[Written]) -> tuple[SpokenWord, ...]:
+def rewritten(words: Sequence[SpokenWord], pieces: Sequence[Piece]) -> tuple[SpokenWord, ...]:
     """Words as people write them; a figure lasts as long as its words, and is as sure as the least sure of them."""
     found = []
     for piece in pieces:

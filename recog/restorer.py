@@ -27,7 +27,7 @@ WINDOW, AROUND = 240, 40
 
 
 @dataclass(frozen=True)
-class Written:
+class Piece:
     """A piece of the text, and the spoken words first..last (last not included) that it stands for."""
 
     text: str
@@ -58,7 +58,7 @@ class Restorer:
         """The likeliest marks of spoken words (lower case); a text begins and ends as sentences do."""
         return sentences(self.likeliest(words))
 
-    def restore(self, words: Sequence[str]) -> list[Written]:
+    def restore(self, words: Sequence[str]) -> list[Piece]:
         """The text of spoken words, piece by piece; a number in figures stands for several words."""
         return pieces(self.marks(words))
 
@@ -75,18 +75,18 @@ def sentences(found: Sequence[Marked], begins: bool = True, ends: bool = True) -
     return whole
 
 
-def pieces(marked: Sequence[Marked]) -> list[Written]:
+def pieces(marked: Sequence[Marked]) -> list[Piece]:
     """The text of marked words, numbers in figures."""
-    texts, found, place = written(marked), list[Written](), 0
+    texts, found, place = written(marked), list[Piece](), 0
     for figure in figures([one.word for one in marked]):
         # A comma within a number, or a sentence that ends in it: then it is none.
         if any(one.after for one in marked[figure.first : figure.last - 1]):
             continue
-        found += [Written(texts[at], at, at + 1) for at in range(place, figure.first)]
+        found += [Piece(texts[at], at, at + 1) for at in range(place, figure.first)]
         text = figure.text + AFTER[marked[figure.last - 1].after]
-        found.append(Written(text, figure.first, figure.last))
+        found.append(Piece(text, figure.first, figure.last))
         place = figure.last
-    return [*found, *(Written(texts[at], at, at + 1) for at in range(place, len(marked)))]
+    return [*found, *(Piece(texts[at], at, at + 1) for at in range(place, len(marked)))]
 
 
 def features(word: str, buckets: int) -> list[int]:

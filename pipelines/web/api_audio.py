@@ -22,7 +22,7 @@ from recog.dictation import Dictation
 from recog.formats import srt, vtt
 from recog.formats.cues import cues
 from recog.formats.timed import Timed
-from recog.restorer import Written
+from recog.restorer import Piece
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
 GRANULARITIES = ("segment", "word")
@@ -51,7 +51,7 @@ def router(desk: Desk) -> APIRouter:
                 passages, damage = list[Passage](), list[str]()
                 dictation = Dictation(pipeline.restorer)
 
-                def say(pieces: Sequence[Written]) -> None:
+                def say(pieces: Sequence[Piece]) -> None:
                     if form.stream and pieces:
                         text = " ".join(piece.text for piece in pieces)
                         loop.call_soon_threadsafe(heard.put_nowait, text)
