@@ -39,7 +39,7 @@ class Downloads:
         cls, forms: Mapping[str, str], placed: Mapping[str, gr.DownloadButton] = MappingProxyType({})
     ) -> "Downloads":
         """Places the row inside a Blocks context, but for buttons that were `placed` before; nothing can be saved yet."""
-        gr.Markdown("Save as", elem_classes="hint saving")
+        gr.Markdown("Save as", elem_classes="hint")
         with gr.Row(elem_classes="downloads"):
             buttons = tuple(
                 placed[form] if form in placed else gr.DownloadButton(name, size="sm", min_width=80, interactive=False)

@@ -110,7 +110,7 @@ class HandwritingTab:
             self.go = gr.Button("Transcribe", variant="primary", min_width=120)
             self.stop = gr.Button("Cancel", variant="stop", min_width=90, visible=False)
         # Where the eye is when the button was pressed, on a phone too.
-        self.progress = gr.HTML(elem_classes="waiting", padding=False)
+        self.progress = gr.HTML("", padding=False)
         with gr.Row():
             self.examples = [
                 (gr.Button(f"Try {name}", size="sm", min_width=90), path) for name, path in EXAMPLES.items()

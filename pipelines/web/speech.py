@@ -93,7 +93,7 @@ class SpeechTab:
             self.go = gr.Button("Transcribe", variant="primary", min_width=120)
             self.stop = gr.Button("Cancel", variant="stop", min_width=90, visible=False)
         # Where the eye is when the button was pressed, on a phone too.
-        self.progress = gr.HTML(elem_classes="waiting", padding=False)
+        self.progress = gr.HTML("", padding=False)
         self.example = gr.Button("Try an example", size="sm")
 
     def _draw_result(self) -> None:
