@@ -37,7 +37,9 @@ def test_three_ways_of_reading_stand_side_by_side_and_fit_a_phone(
         upload(tab, tmp_path / "spelt.wav")
         expect(tab.get_by_role("row", name="spelt.wav")).to_be_visible()
         tab.get_by_role("button", name="Look inside", exact=True).click()
+        expect(tab.get_by_role("region", name="Lattice").get_by_role("img")).to_be_visible()
         ways = tab.get_by_role("grid", name="Three ways of reading")
+        ways.scroll_into_view_if_needed()  # what nobody sees has no rows
         expect(ways.get_by_role("row")).to_have_count(4)
         cells = ways.get_by_role("row").nth(3).get_by_role("gridcell")
         told = [cell.strip() for cell in cells.all_inner_texts()]
