@@ -69,7 +69,9 @@ class TrainTab:
         training: Training,
     ) -> None:
         self.pipelines: dict[str, Once[Any]] = {"speech": speech_pipeline, "handwriting": handwriting_pipeline}
-        self.limits, self.training, self.sessions = limits, training, Sessions()
+        self.limits, self.training = limits, training
+        # Apart, so that neither ends the other: samples are unpacked while a bundle is made ready.
+        self.sessions, self.takings = Sessions(), Sessions()
         # The pipelines that the page began with, to go back to.
         self._first: dict[str, Any] = {}
         if training.runs is None:
@@ -198,6 +200,7 @@ class TrainTab:
     def cancelled(self, request: gr.Request | None = None) -> None:
         """The user wants no run of these samples, and what was unpacked of them is deleted; or no other recogniser."""
         self.sessions.stop(session(request))
+        self.takings.stop(session(request))
 
     def stop(self, name: str | None) -> list[Any]:
         """Ends the run on show; its state is saved."""
@@ -225,7 +228,7 @@ class TrainTab:
             except RecogError as error:
                 raise refusal(str(error)) from error
 
-        work: Work[Any] = self.sessions.begin(session(request), Work(load))
+        work: Work[Any] = self.takings.begin(session(request), Work(load))
         for step, seconds in work.run():
             yield [bar(step, seconds), *[gr.skip()] * 7]
         made = work.result
