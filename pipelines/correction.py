@@ -66,10 +66,12 @@ def spoken(words: Sequence[SpokenWord], text: str, whole: tuple[float, float] = 
     """
     after = text.split()
     placed = places([word.text for word in words], [(word.start, word.end) for word in words], after, whole)
-    return tuple(
-        SpokenWord(word, round(at.start, 3), round(at.end, 3), SURE if at.kept is None else words[at.kept].confidence)
-        for word, at in zip(after, placed, strict=True)
-    )
+    found = []
+    for word, at in zip(after, placed, strict=True):
+        old = None if at.kept is None else words[at.kept]
+        told = (SURE, "") if old is None else (old.confidence, old.spoken)
+        found.append(SpokenWord(word, round(at.start, 3), round(at.end, 3), *told))
+    return tuple(found)
 
 
 def written(line: WrittenLine, text: str) -> tuple[WrittenWord, ...]:

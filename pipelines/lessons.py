@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from pipelines.correction import shared
 from pipelines.transcript import SpokenWord
 from recog import audio
 from recog.errors import InputError
@@ -21,6 +22,17 @@ RATE_HZ = 16000
 PAUSE_SECONDS, SHORT_SECONDS, LONGEST_SECONDS = 0.25, 3.0, 15.0
 # So much is kept of the pauses around a piece.
 MARGIN_SECONDS = 0.25
+_FIGURE = re.compile(r"\W*\d")
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """What was written."""
+
+    # Samples.
+    rows: int
+    # Pieces that became none, because their text has figures that nobody knows the words of.
+    left_out: int
 
 
 @dataclass(frozen=True)
@@ -33,6 +45,18 @@ class SpokenLesson:
     words: tuple[SpokenWord, ...]
     # Counted from 1; None: all channels together.
     channel: int | None = None
+
+
+def said(word: SpokenWord) -> list[SpokenWord]:
+    """A word as it was said: of a figure its words, which share its time by their letters."""
+    parts = word.spoken.split()
+    if not parts:
+        return [word]
+    placed = shared(word.start, word.end, parts)
+    return [
+        SpokenWord(part, round(at.start, 3), round(at.end, 3), word.confidence)
+        for part, at in zip(parts, placed, strict=True)
+    ]
 
 
 def pieces(words: Sequence[SpokenWord]) -> list[tuple[SpokenWord, ...]]:
@@ -51,13 +75,13 @@ def pieces(words: Sequence[SpokenWord]) -> list[tuple[SpokenWord, ...]]:
 
 def write_spoken(
     lessons: Sequence[SpokenLesson], target: Path, tell: Callable[[float], object] = lambda seconds: None
-) -> int:
+) -> Lessons:
     """Writes a ZIP file with a FLAC file for each piece and `train.jsonl`, which `recog train` takes.
 
-    Gives the number of rows. `tell` is told how many seconds of all recordings are done, a second that was read and not
+    Networks learn what is said: figures are written as their words. `tell` is told how many seconds of all recordings are done, a second that was read and not
     yet cut being half done; what it raises ends the writing. Refuses texts without a word, and recordings that cannot be read.
     """
-    rows, done = [], 0.0
+    rows, left_out, done = [], 0, 0.0
     with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
         for lesson in lessons:
             channel = None if lesson.channel is None else lesson.channel - 1
@@ -67,7 +91,11 @@ def write_spoken(
                 done += block.size / RATE_HZ / 2
                 tell(done)
             waveform, before = np.concatenate(blocks), done
-            for number, (group, start, end) in enumerate(_spans(lesson.words, len(waveform) / RATE_HZ), 1):
+            words = [part for word in lesson.words for part in said(word)]
+            for number, (group, start, end) in enumerate(_spans(words, len(waveform) / RATE_HZ), 1):
+                if any(_FIGURE.match(word.text) for word in group):
+                    left_out += 1
+                    continue
                 name = f"audio/{_plain(lesson.name)}{'' if channel is None else f'-{lesson.channel}'}-{number:04}.flac"
                 content = io.BytesIO()
                 piece = waveform[round(start * RATE_HZ) : round(end * RATE_HZ)]
@@ -76,10 +104,12 @@ def write_spoken(
                 rows.append(_row(name, group, start, len(piece) / RATE_HZ))
                 tell(before + end / 2)
             done = before + waveform.size / RATE_HZ / 2
+        if not rows and left_out:
+            raise InputError("every passage has figures that you wrote; write them as the words that are said")
         if not rows:
             raise InputError("there is no word to train on; transcribe a recording, and correct its text")
         archive.writestr(MANIFEST, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    return len(rows)
+    return Lessons(len(rows), left_out)
 
 
 def _spans(words: Sequence[SpokenWord], seconds: float) -> Iterator[tuple[tuple[SpokenWord, ...], float, float]]:

@@ -129,7 +129,8 @@ class SpeechPipeline:
             end, silent = passage.end, silent and passage.silent
         text, spoken = " ".join(word.text for word in words), ""
         if self.restorer is not None and words:
-            words, spoken = list(rewritten(words, self.restorer)), text
+            pieces = self.restorer.restore([word.text for word in words])
+            words, spoken = list(rewritten(words, pieces)), text
             text = " ".join(word.text for word in words)
         calibrated = self.recognizer.calibrated
         return SpeechTranscript(text, tuple(words), round(end, 3), calibrated, (), tuple(damage), silent, spoken)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from recog.ctc.timing import Timing, place_words
 from recog.recognizer import Recognition
-from recog.restorer import Restorer
+from recog.restorer import Piece
 
 # Between the pages of a text, as pdftotext and printers have it.
 PAGE_BREAK = "\f"
@@ -27,6 +27,8 @@ class SpokenWord:
     end: float
     # 0 to 1: how likely it is right, where the transcript is calibrated.
     confidence: float
+    # The words that were said, where it is a figure; else empty.
+    spoken: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,14 +67,15 @@ def turns_of(channels: Sequence[Sequence[SpokenWord]]) -> tuple[Turn, ...]:
     )
 
 
-def rewritten(words: Sequence[SpokenWord], restorer: Restorer) -> tuple[SpokenWord, ...]:
+def rewritten(words: Sequence[SpokenWord], pieces: Sequence[Piece]) -> tuple[SpokenWord, ...]:
     """Words as people write them; a figure lasts as long as its words, and is as sure as the least sure of them."""
-    pieces = []
-    for piece in restorer.restore([word.text for word in words]):
+    found = []
+    for piece in pieces:
         own = words[piece.first : piece.last]
         sure = min(word.confidence for word in own)
-        pieces.append(SpokenWord(piece.text, own[0].start, own[-1].end, sure))
-    return tuple(pieces)
+        said = " ".join(word.text for word in own) if any(letter.isdecimal() for letter in piece.text) else ""
+        found.append(SpokenWord(piece.text, own[0].start, own[-1].end, sure, said))
+    return tuple(found)
 
 
 @dataclass(frozen=True)
@@ -116,11 +119,14 @@ class SpeechTranscript:
     spoken: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values: `text`, `words` (text, start, end, confidence), `duration`, `calibrated`; `turns`, `damage` and
-        `spoken` if there are.
+        """Plain values: `text`, `words` (text, start, end, confidence; of a figure also what was `spoken`), `duration`,
+        `calibrated`; `turns`, `damage` and `spoken` if there are.
         """
         plain = asdict(self)
         del plain["silent"]
+        for word in (*plain["words"], *(word for turn in plain["turns"] for word in turn["words"])):
+            if not word["spoken"]:
+                del word["spoken"]
         for name in ("turns", "damage", "spoken"):
             if not plain[name]:
                 del plain[name]

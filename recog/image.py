@@ -88,7 +88,9 @@ def refusals(name: str, limit_megapixels: float) -> Iterator[None]:
     except UnidentifiedImageError as error:
         raise InputError(f"{name} is not an image of a known kind (png, jpg, webp, tiff, bmp)") from error
     except Image.DecompressionBombError as error:  # Pillow's own limit, 179 megapixels, stands before ours
-        raise InputError(f"{name} has too many pixels; the limit is {limit_megapixels:g} megapixels") from error
+        raise InputError(
+            f"{name} has too many pixels; make it smaller than {limit_megapixels:g} megapixels, the limit"
+        ) from error
     except (OSError, ValueError, SyntaxError) as error:
         raise InputError(f"{name} is damaged or cut off and cannot be decoded ({error})") from error
 
@@ -97,7 +99,9 @@ def upright(picture: Image.Image, name: str, limit_megapixels: float) -> Image.I
     """The decoded picture turned as its EXIF tag says, in its own colours; refused above the limit before it is decoded."""
     width, height = picture.size
     if width * height > limit_megapixels * 1e6:
-        raise InputError(f"{name} has {width} x {height} pixels; the limit is {limit_megapixels:g} megapixels")
+        raise InputError(
+            f"{name} has {width} x {height} pixels; make it smaller than {limit_megapixels:g} megapixels, the limit"
+        )
     picture.load()
     return ImageOps.exif_transpose(picture)
 

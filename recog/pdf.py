@@ -141,7 +141,7 @@ class PdfFile:
             if width * height > limit_megapixels * 1e6:
                 raise InputError(
                     f"page {number + 1} of {self.name} holds a picture of {width} x {height} pixels; "
-                    f"the limit is {limit_megapixels:g} megapixels"
+                    f"make it smaller than {limit_megapixels:g} megapixels, the limit"
                 )
             if (right - left) * (top - bottom) >= SCAN_SHARE * size.width * size.height:
                 # By areas, so that it does not matter whether the page is turned.

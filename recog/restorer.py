@@ -27,7 +27,7 @@ WINDOW, AROUND = 240, 40
 
 
 @dataclass(frozen=True)
-class Written:
+class Piece:
     """A piece of the text, and the spoken words first..last (last not included) that it stands for."""
 
     text: str
@@ -42,8 +42,8 @@ class Restorer:
         self.tagger = tagger.eval()
 
     @torch.inference_mode()
-    def marks(self, words: Sequence[str]) -> list[Marked]:
-        """The likeliest marks of spoken words (lower case); a text begins and ends as sentences do."""
+    def likeliest(self, words: Sequence[str]) -> list[Marked]:
+        """The likeliest marks of spoken words (lower case), each by itself."""
         found: list[Marked] = []
         step = WINDOW - 2 * AROUND
         for start in range(0, len(words), step):
@@ -52,26 +52,41 @@ class Restorer:
             cases, afters = (scores[0].argmax(dim=1).tolist() for scores in self.tagger(*together(rows)))
             inner = range(start - first, min(start + step, len(words)) - first)
             found += [Marked(words[first + place], cases[place], afters[place]) for place in inner]
-        if found and not ends_sentence(found[-1]):
-            found[-1] = Marked(found[-1].word, found[-1].case, AFTER.index("."))
-        for place, one in enumerate(found):
-            if one.case == LOWER and (place == 0 or ends_sentence(found[place - 1])):
-                found[place] = Marked(one.word, CAPITAL, one.after)
         return found
 
-    def restore(self, words: Sequence[str]) -> list[Written]:
+    def marks(self, words: Sequence[str]) -> list[Marked]:
+        """The likeliest marks of spoken words (lower case); a text begins and ends as sentences do."""
+        return sentences(self.likeliest(words))
+
+    def restore(self, words: Sequence[str]) -> list[Piece]:
         """The text of spoken words, piece by piece; a number in figures stands for several words."""
-        marked = self.marks(words)
-        texts, pieces, place = written(marked), [], 0
-        for figure in figures(words):
-            # A comma within a number, or a sentence that ends in it: then it is none.
-            if any(one.after for one in marked[figure.first : figure.last - 1]):
-                continue
-            pieces += [Written(texts[at], at, at + 1) for at in range(place, figure.first)]
-            text = figure.text + AFTER[marked[figure.last - 1].after]
-            pieces.append(Written(text, figure.first, figure.last))
-            place = figure.last
-        return [*pieces, *(Written(texts[at], at, at + 1) for at in range(place, len(words)))]
+        return pieces(self.marks(words))
+
+
+def sentences(found: Sequence[Marked], begins: bool = True, ends: bool = True) -> list[Marked]:
+    """Marks by which every sentence begins with a capital; whether the first begins here, and the last ends here."""
+    whole = list(found)
+    if whole and ends and not ends_sentence(whole[-1]):
+        whole[-1] = Marked(whole[-1].word, whole[-1].case, AFTER.index("."))
+    for place, one in enumerate(whole):
+        first = ends_sentence(whole[place - 1]) if place else begins
+        if first and one.case == LOWER:
+            whole[place] = Marked(one.word, CAPITAL, one.after)
+    return whole
+
+
+def pieces(marked: Sequence[Marked]) -> list[Piece]:
+    """The text of marked words, numbers in figures."""
+    texts, found, place = written(marked), list[Piece](), 0
+    for figure in figures([one.word for one in marked]):
+        # A comma within a number, or a sentence that ends in it: then it is none.
+        if any(one.after for one in marked[figure.first : figure.last - 1]):
+            continue
+        found += [Piece(texts[at], at, at + 1) for at in range(place, figure.first)]
+        text = figure.text + AFTER[marked[figure.last - 1].after]
+        found.append(Piece(text, figure.first, figure.last))
+        place = figure.last
+    return [*found, *(Piece(texts[at], at, at + 1) for at in range(place, len(marked)))]
 
 
 def features(word: str, buckets: int) -> list[int]:

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from recog.marks import AFTER, CAPITAL, LOWER, Marked
+from recog.restorer import Restorer
+
 Labelling = tuple[int, ...]
 
 
@@ -81,3 +84,15 @@ def lstm(x: NDArray[np.float64], weights: LSTMWeights) -> NDArray[np.float64]:
         h = np.tanh(c) / (1 + np.exp(-o))
         outputs.append(h)
     return np.array(outputs)
+
+
+class ByWord(Restorer):
+    """Marks that depend on the word alone, so that it does not matter which other words are known."""
+
+    def __init__(self) -> None:
+        self.longest = 0
+
+    def likeliest(self, words: Sequence[str]) -> list[Marked]:
+        self.longest = max(self.longest, len(words))
+        after = {"stop": AFTER.index("."), "then": AFTER.index(",")}
+        return [Marked(word, CAPITAL if word == "anna" else LOWER, after.get(word, 0)) for word in words]

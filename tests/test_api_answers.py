@@ -15,11 +15,12 @@ import pytest
 import soundfile
 from api_server import AUDIO, IMAGES, Server, bundles, collected, png, server, small, start, wait_for, wav
 from conftest import SPOKEN_TEXTS, TINY_SPEECH, spell_wave
+from oracles import ByWord
 from PIL import Image
 
 from pipelines.handwriting import HandwritingPipeline
 from pipelines.speech import Listening, Passage, SpeechPipeline
-from pipelines.transcript import SpeechTranscript, SpokenWord
+from pipelines.transcript import SpeechTranscript, SpokenWord, rewritten
 from pipelines.web import api_audio
 from pipelines.web.api_work import Desk
 from pipelines.web.once import Once
@@ -146,7 +147,7 @@ def test_a_stream_has_the_pieces_and_then_the_whole(server: Server) -> None:
 class SlowListener:
     """Hears three pieces, the second one empty, and the third only when it is told to."""
 
-    frontend = TINY_SPEECH
+    frontend, restorer = TINY_SPEECH, None
 
     def __init__(self) -> None:
         self.go_on = threading.Event()
@@ -178,6 +179,72 @@ def test_a_piece_is_sent_before_the_next_is_heard(tmp_path: Path) -> None:
     finally:
         listener.go_on.set()
         server.stop()
+
+
+class ManyWords:
+    """Hears forty words, ten at a time, and writes them as people do."""
+
+    frontend = TINY_SPEECH
+    said = tuple(
+        [
+            "we",
+            "saw",
+            "twenty",
+            "five",
+            "men",
+            "then",
+            "anna",
+            "and",
+            "five",
+            "men",
+            "stop",
+            "we",
+            "saw",
+            "anna",
+            "stop",
+            "then",
+            "twenty",
+            "men",
+            "saw",
+            "five",
+        ]
+        * 2
+    )
+
+    def __init__(self) -> None:
+        self.restorer = ByWord()
+
+    def passages(self, *_: Any) -> Iterator[Passage]:
+        for first in range(0, 40, 10):
+            words = [
+                SpokenWord(word, first + at, first + at + 0.5, 1.0)
+                for at, word in enumerate(self.said[first : first + 10])
+            ]
+            yield Passage(tuple(words), first + 10.0)
+
+    def join(self, passages: list[Passage], damage: list[str]) -> SpeechTranscript:
+        heard = [word for passage in passages for word in passage.words]
+        words = rewritten(heard, self.restorer.restore(self.said))
+        return SpeechTranscript(" ".join(word.text for word in words), words, 40.0, spoken=" ".join(self.said))
+
+
+def test_a_stream_writes_as_people_do_and_its_pieces_make_the_whole(tmp_path: Path) -> None:
+    server = start(Desk(ServedBundles([ServedBundle("many", "speech", Once(ManyWords))]), tmp_path))
+    try:
+        *deltas, done = events(server.post(AUDIO, wav(), stream="true").text)
+        whole = server.post(AUDIO, wav()).json()["text"]
+        words = server.post(
+            AUDIO, wav(), response_format="verbose_json", **{"timestamp_granularities[]": "word"}
+        ).json()["words"]
+    finally:
+        server.stop()
+    assert whole.startswith("We saw 25 men then, Anna and five men stop. We saw")
+    assert len(deltas) > 2 and "".join(one["delta"] for one in deltas) == done["text"] == whole
+    assert [(word["word"], word["start"], word["end"]) for word in words[1:4]] == [
+        ("saw", 1.0, 1.5),
+        ("25", 2.0, 3.5),
+        ("men", 4.0, 4.5),
+    ]
 
 
 def test_silence_is_an_empty_text(server: Server) -> None:

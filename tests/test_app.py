@@ -141,7 +141,7 @@ def scanned(path: Path, *texts: str, large: int = -1) -> Path:
 def test_a_page_that_cannot_be_opened_costs_only_itself(trained_handwriting_bundle: Path, tmp_path: Path) -> None:
     tab = handwriting_tab(trained_handwriting_bundle, Limits(megapixels=0.01))
     path = scanned(tmp_path / "three.tif", WRITTEN_TEXTS[0], WRITTEN_TEXTS[1], WRITTEN_TEXTS[4], large=1)
-    too_large = "page 2 of three.tif has 400 x 80 pixels; the limit is 0.01 megapixels"
+    too_large = "page 2 of three.tif has 400 x 80 pixels; make it smaller than 0.01 megapixels, the limit"
     with pytest.warns(UserWarning, match=f"^{too_large}.$"):
         kept = pages(tab, path)
     assert [one.failure for one in kept] == ["", too_large, ""]
@@ -159,7 +159,7 @@ def test_a_page_that_cannot_be_opened_costs_only_itself(trained_handwriting_bund
     Image.new("L", (400, 80)).save(bad)
     with pytest.warns(UserWarning, match="bad.tif has 400 x 80"):
         assert [one.name for one in pages(tab, bad, scanned(tmp_path / "good.tif", "a"))] == ["good.tif"]
-    assert refused(pages, tab, bad) == "bad.tif has 400 x 80 pixels; the limit is 0.01 megapixels."
+    assert refused(pages, tab, bad) == "bad.tif has 400 x 80 pixels; make it smaller than 0.01 megapixels, the limit."
 
 
 def test_a_page_that_cannot_be_read_costs_only_itself(
@@ -169,10 +169,10 @@ def test_a_page_that_cannot_be_read_costs_only_itself(
     kept = pages(tab, scanned(tmp_path / "two.tif", WRITTEN_TEXTS[0], WRITTEN_TEXTS[1]))
     good = HandwritingPipeline.__call__
 
-    def crumpled(self: HandwritingPipeline, source: Any) -> PageTranscript:
+    def crumpled(self: HandwritingPipeline, source: Any, tell: Any) -> PageTranscript:
         if source == kept[0].picture:
             raise InputError(f"{source} is crumpled <so>")
-        return good(self, source)
+        return good(self, source, tell)
 
     monkeypatch.setattr(HandwritingPipeline, "__call__", crumpled)
     with pytest.warns(UserWarning, match=r"^two.tif, page 1 is crumpled &lt;so&gt;.$"):
@@ -307,7 +307,7 @@ def test_limits_are_enforced(recording: Path, tmp_path: Path) -> None:
     Image.new("L", (2000, 1000)).save(tmp_path / "large.png")
     written = handwriting_tab("nowhere", Limits(megapixels=1))
     assert refused(pages, written, tmp_path / "large.png") == (
-        "large.png has 2000 x 1000 pixels; the limit is 1 megapixels."
+        "large.png has 2000 x 1000 pixels; make it smaller than 1 megapixels, the limit."
     )
 
 

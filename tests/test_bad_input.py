@@ -59,7 +59,7 @@ PICTURES: dict[str, tuple[Callable[[], bytes], str]] = {
     "pixel.png": (lambda: picture(1, 1), "pixel.png (1 x 1 pixels)"),
     "blank.png": (lambda: picture(400, 300), "blank.png (400 x 300 pixels)"),
     "large.png": (lambda: picture(10_000, 10_000), "large.png (10000 x 10000 pixels)"),
-    "larger.png": (lambda: picture(20_000, 10_000), "too many pixels; the limit is 150 megapixels"),
+    "larger.png": (lambda: picture(20_000, 10_000), "too many pixels; make it smaller than 150 megapixels, the limit"),
     "ribbon.png": (lambda: picture(10_000, 1), "ribbon.png (10000 x 1 pixels)"),
 }
 

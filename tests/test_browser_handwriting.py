@@ -158,9 +158,9 @@ def test_long_reading_tells_how_far_it_is_and_can_be_cancelled(
 ) -> None:
     going, read_ = threading.Semaphore(2), HandwritingPipeline.__call__
 
-    def slowly(self: HandwritingPipeline, source: Any) -> PageTranscript:
+    def slowly(self: HandwritingPipeline, source: Any, tell: Any) -> PageTranscript:
         assert going.acquire(timeout=60)
-        return read_(self, source)
+        return read_(self, source, tell)
 
     monkeypatch.setattr(HandwritingPipeline, "__call__", slowly)
     pages = [draw_line(WRITTEN_TEXTS[number]) for number in range(4)]

@@ -70,7 +70,7 @@ def test_a_page_that_cannot_be_read_is_told_with_its_number(tmp_path: Path) -> N
     assert [page.transcript is None for page in found.pages] == [False, True, False]
     warning = found.warning("three.tif")
     assert warning.startswith("three.tif: 1 of 3 pages failed (2): page 2 of ")
-    assert "has 500 x 30 pixels; the limit is 0.01 megapixels" in warning
+    assert "has 500 x 30 pixels; make it smaller than 0.01 megapixels, the limit" in warning
 
 
 def test_pages_without_writing_are_told() -> None:

@@ -6,7 +6,7 @@ import pytest
 import soundfile
 from conftest import tone_wave
 
-from pipelines.lessons import SpokenLesson, pieces, write_spoken
+from pipelines.lessons import Lessons, SpokenLesson, pieces, write_spoken
 from pipelines.transcript import SpokenWord
 from recog import audio, manifest
 from recog.errors import InputError
@@ -33,7 +33,7 @@ def test_corrections_of_a_recording_become_rows_that_training_reads(tmp_path: Pa
         SpokenLesson("other", tmp_path / "call.wav", words[:1], 2),
     ]
     told: list[float] = []
-    assert write_spoken(lessons, tmp_path / "lessons.zip", told.append) == 3
+    assert write_spoken(lessons, tmp_path / "lessons.zip", told.append) == Lessons(3, 0)
     # 8 s twice: each read, which is half of it, then cut up to the end of its last piece (8 s, and 2.25 s of the second).
     assert told == sorted(told) and told[-1] == pytest.approx(8 + 8 / 2 + 2.25 / 2)
     assert {4.0, 8.0, 12.0} <= {round(one, 9) for one in told}
@@ -58,6 +58,31 @@ def test_corrections_of_a_recording_become_rows_that_training_reads(tmp_path: Pa
     assert rows[1].duration == pytest.approx(8 - 4.35)
     other = audio.read(rows[2].path)
     assert np.abs(other - right[4000:36000]).max() < 1e-4  # the second channel alone
+
+
+def test_figures_are_learnt_as_the_words_that_were_said(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "call.wav", tone_wave(400, 12), 16000)
+    words = (
+        SpokenWord("We", 0.5, 1.0, 0.9),
+        SpokenWord("saw", 1.0, 2.0, 0.9),
+        SpokenWord("25,", 2.0, 4.0, 0.9, "twenty five"),
+        # What somebody wrote: who knows whether it was said as "nineteen ten" or "nineteen hundred and ten"?
+        SpokenWord("in", 6.0, 7.0, 1.0),
+        SpokenWord("1910.", 7.0, 9.0, 1.0),
+    )
+    lesson = SpokenLesson("call", tmp_path / "call.wav", words)
+    assert write_spoken([lesson], tmp_path / "lessons.zip") == Lessons(1, 1)
+    with zipfile.ZipFile(tmp_path / "lessons.zip") as archive:
+        archive.extractall(tmp_path / "out")
+    [row] = manifest.read(tmp_path / "out" / "train.jsonl")
+    assert row.text == "We saw twenty five"
+    # Six of its ten letters are over when 1.2 of its 2 s are.
+    assert row.fields["words"][2:] == [
+        {"text": "twenty", "start": 1.75, "end": 2.95},
+        {"text": "five", "start": 2.95, "end": 3.75},
+    ]
+    with pytest.raises(InputError, match="write them as the words that are said"):
+        write_spoken([SpokenLesson("call", tmp_path / "call.wav", words[3:])], tmp_path / "lessons.zip")
 
 
 def test_without_a_word_there_is_nothing_to_train_on(tmp_path: Path) -> None:

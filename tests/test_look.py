@@ -44,9 +44,9 @@ def seen(kind: str = "speech") -> Insight:
 def test_readings_words_and_frames_are_told_in_the_units_of_the_sample() -> None:
     assert look.rows_of_ways(seen()) == [
         ["Likeliest symbol of every frame", "a<", "-2.00", "-9.50", "1.00", "0.00", "-10.50"],
-        ["Search with the language model", "a b", *["not weighed"] * 5],
+        ["Search with the language model", "a b", *["–"] * 5],
     ]
-    assert look.rows_of_words(seen()) == [["a", "2.00", "2.04", "61 %", "a 70 %, (nothing) 30 %"]]
+    assert look.rows_of_words(seen()) == [["a", "2.00", "2.04", "61 %", "(nothing) 30 %"]]
     assert look.rows_of_words(seen("handwriting"))[0][1:3] == ["0", "4"]
     told = look.summarise(seen())
     assert "3 frames of 40 ms, 33 % of them blank" in told and '<p class="frames">a·&lt;</p>' in told
@@ -80,7 +80,7 @@ def test_what_cannot_be_looked_into_is_refused_in_a_sentence(random_speech_bundl
     for name, second, sentence in (
         ("short.wav", 7, "there is nothing at second 7: the recording ends at 1.00 s."),
         ("notes.wav", 0, "notes.wav is not a recording that can be decoded"),
-        ("large.png", 0, "large.png has 90 x 40 pixels; the limit is 0.001 megapixels."),
+        ("large.png", 0, "large.png has 90 x 40 pixels; make it smaller than 0.001 megapixels, the limit."),
     ):
         with pytest.raises(gr.Error) as caught:
             looking.look(str(tmp_path / name), second, 1)

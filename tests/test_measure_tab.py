@@ -3,6 +3,7 @@ import csv
 import json
 import re
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ gr = pytest.importorskip("gradio", reason="the page needs gradio: pip install 'r
 from pipelines import comparison, pairing
 from pipelines.handwriting import HandwritingPipeline
 from pipelines.speech import SpeechPipeline
+from pipelines.transcript import SpeechTranscript
 from pipelines.web import measure
 from pipelines.web.limits import Limits
 from pipelines.web.measure import MeasureTab
@@ -50,7 +52,9 @@ def test_two_texts_are_measured_without_any_recogniser() -> None:
     summary, rates, lines, words, characters, by_line, by_unit, plots = tab().measure(
         None, "one\nthe <b> cat", "one\na <b> cat sat", "", True
     )
-    assert summary.startswith("2 lines counted under text rule strict (")
+    assert summary.startswith(
+        "2 lines counted under text rule strict: every sign counts, case, punctuation and accents too."
+    )
     assert rates[0] == ["Words (WER)", "50.0 %", rates[0][2], "1", "0", "1", "4"]
     assert rates[1][0] == "Characters (CER)"
     assert shown(lines) == [
@@ -111,6 +115,22 @@ def test_files_are_read_as_the_other_tabs_read_them(
     assert "text rule strict" in found and "Left out: 1 row of rows.jsonl, without a file that came." in found
 
 
+def test_figures_are_compared_as_the_words_that_were_said_unless_it_counts_how_they_are_written(
+    monkeypatch: pytest.MonkeyPatch, random_speech_bundle: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(
+        SpeechPipeline, "__call__", lambda *_: SpeechTranscript("25 men", (), 1.0, spoken="twenty five men")
+    )
+    soundfile.write(tmp_path / "a.wav", spell_wave("a", 8000), 8000)
+    (tmp_path / "a.txt").write_text("Twenty-five men")
+    files, measuring = [str(tmp_path / "a.wav"), str(tmp_path / "a.txt")], tab(random_speech_bundle)
+    assert [shown(measuring.measure(files, "", "", rule, True)[2]) for rule in ("", "spoken", "strict")] == [
+        ["a.wav WER 0.0 %, CER 0.0 % | twenty five men"],
+        ["a.wav WER 0.0 %, CER 0.0 % | twenty five men"],
+        ["a.wav WER 50.0 %, CER 73.3 % | Twenty-five→25 men"],
+    ]
+
+
 def test_what_cannot_be_measured_is_refused_in_a_sentence(tmp_path: Path) -> None:
     assert refused(tab().measure, None, " ", "\n", "", True).startswith("There is nothing to measure yet")
     assert refused(tab().measure, [], "a\nb", "a", "", True).startswith(
@@ -129,7 +149,7 @@ def test_a_picture_over_the_limit_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a")
     paths = [tmp_path / "a.png", tmp_path / "a.txt"]
     [pair] = pairing.files(paths, tab(limits=Limits(megapixels=0.001)).recognise).pairs
-    assert pair.failure == "a.png has 90 x 40 pixels; the limit is 0.001 megapixels"
+    assert pair.failure == "a.png has 90 x 40 pixels; make it smaller than 0.001 megapixels, the limit"
 
 
 def test_long_lists_are_shown_in_part_and_kept_whole() -> None:
@@ -149,14 +169,16 @@ def test_measuring_many_files_tells_how_far_it_is_and_can_be_stopped(
     files = [str(path) for path in sorted(tmp_path.iterdir())]
     measuring, going, asked = tab(), threading.Semaphore(0), list[str]()
 
-    def recognise(path: Path, media: str) -> str:
+    def recognise(path: Path, media: str, rule: str, tell: Callable[[float], None]) -> str:
         asked.append(path.name)
+        tell(0.5)
         assert going.acquire(timeout=20)
         return "b"
 
     monkeypatch.setattr(measuring, "recognise", recognise)
     steps = measuring.run(files, "", "", "strict", True)
-    assert "Reading the files: 0 %" in next(steps)[0]
+    # Of the first of three files half is done, or will be soon.
+    assert re.search("Reading the files: (0|17) %", next(steps)[0])
     going.release(3)
     *_, last = steps
     assert last[0] == "" and shown(last[3]) == [f"{number}.png WER 100.0 %, CER 100.0 % | a→b" for number in range(3)]

@@ -1,9 +1,11 @@
 import base64
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import SPOKEN_TEXTS, TINY_SPEECH, spell_wave
+from oracles import ByWord
 
 pytest.importorskip("gradio", reason="the page needs gradio: pip install 'recog[app]'")
 
@@ -36,6 +38,20 @@ def test_what_is_said_is_read_and_kept(microphones: Microphones) -> None:
     assert np.abs(audio.read(path, RATE_HZ) - wave).max() < 1e-4
     with pytest.raises(InputError, match="does not know this microphone any more"):
         microphones.take(token)
+
+
+def test_what_is_said_is_written_as_it_will_be_in_the_end(trained_speech_bundle: Path, tmp_path: Path) -> None:
+    pipeline = SpeechPipeline.load(trained_speech_bundle)
+    pipeline.restorer = ByWord()
+    microphones = Microphones(lambda: Microphone(pipeline, tmp_path, Limits()))
+    token = microphones.open()
+    said = np.concatenate([np.zeros(RATE_HZ // 2, np.float32), *[spell_wave(text, RATE_HZ) for text in SPOKEN_TEXTS]])
+    told = [microphones.hear([sent(token, said)]) for _ in range(8)]
+    # What has settled begins with a capital, once, and only grows; what is open goes on after it.
+    settled = [one["settled"] for one in told]
+    assert settled[0] == "" and told[0]["open"][0].isupper()
+    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(settled))
+    assert settled[-1][0].isupper() and settled[-1][1:].islower() and told[-1]["open"].islower()
 
 
 def test_what_is_over_the_limit_is_not_kept(microphones: Microphones) -> None:

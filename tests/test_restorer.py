@@ -21,7 +21,7 @@ from recog.errors import CheckpointError, ConfigError
 from recog.marks import AFTER, CAPITAL, LOWER, UPPER, Marked, take_apart, written
 from recog.models.tagger import Tagger, TaggerConfig, together
 from recog.numerals import figures
-from recog.restorer import AROUND, WINDOW, Restorer, features
+from recog.restorer import AROUND, WINDOW, Restorer, features, pieces
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 import train_restorer
@@ -156,8 +156,7 @@ def test_a_figure_stands_for_its_words_unless_a_mark_parts_them() -> None:
     said = ["in", "eighteen", "ninety", "two", "twenty", "five", "men"]
     found = [Marked(word) for word in said]
     found[0], found[3] = Marked("in", CAPITAL), Marked("two", LOWER, COMMA)
-    pieces = Fixed(found).restore(said)
-    assert [(one.text, one.first, one.last) for one in pieces] == [
+    assert [(one.text, one.first, one.last) for one in Fixed(found).restore(said)] == [
         ("In", 0, 1),
         ("1892,", 1, 4),
         ("25", 4, 6),
@@ -231,6 +230,7 @@ def spoken_file(tmp_path: Path) -> Path:
 
 def test_a_figure_lasts_as_long_as_its_words() -> None:
     said = [SpokenWord(word, at, at + 0.5, 0.9 - at / 10) for at, word in enumerate(["twenty", "five", "men"])]
-    found = rewritten(said, Fixed([Marked("twenty"), Marked("five", LOWER, COMMA), Marked("men")]))
+    marked = [Marked("twenty"), Marked("five", LOWER, COMMA), Marked("men")]
+    found = rewritten(said, pieces(marked))
     assert [(one.text, one.start, one.end) for one in found] == [("25,", 0, 1.5), ("men", 2, 2.5)]
     assert found[0].confidence == pytest.approx(0.8)

@@ -79,8 +79,12 @@ def test_a_zip_is_trained_on_and_the_result_is_used(at_once: None, random_speech
     # What was sent is part of the run, and nothing of it is left among the uploads.
     assert (tmp_path / "runs" / "mine" / "samples" / "7.wav").is_file()
     assert json.loads((tmp_path / "runs" / "mine" / "data" / "dev.jsonl").read_text())["text"] == SPOKEN_TEXTS[4]
-    used = drawn.use("mine")
-    assert taken == [("mine", "speech")] and used[5].interactive and "reads with <b>mine</b>" in used[0]
+    first_step = next(drawn.use("mine"))  # and left: as when somebody cancels
+    assert "Getting mine ready" in first_step[0] and drawn.pipelines["speech"]() is first and not taken
+    *_, (progress, *used) = drawn.use("mine")
+    assert (
+        progress == "" and taken == [("mine", "speech")] and used[5].interactive and "reads with <b>mine</b>" in used[0]
+    )
     assert drawn.pipelines["speech"]().recognizer.bundle.name == "mine"
     assert ("mine (trained here)", "mine") in drawn.bundles()
     again = drawn.back("mine")

@@ -18,9 +18,11 @@ from pipelines.web.api_described import AUDIO
 from pipelines.web.api_work import Desk, GaveUpError, wait
 from pipelines.web.refusals import RefusalError, warned
 from pipelines.web.uploads import Upload
+from recog.dictation import Dictation
 from recog.formats import srt, vtt
 from recog.formats.cues import cues
 from recog.formats.timed import Timed
+from recog.restorer import Piece
 
 FORMATS = ("json", "text", "srt", "verbose_json", "vtt")
 GRANULARITIES = ("segment", "word")
@@ -41,19 +43,27 @@ def router(desk: Desk) -> APIRouter:
             form, path = choices(upload), upload.file()
             bundle = desk.bundles.get(upload.one("model"), "speech")
             request.scope["recog"]["model"] = bundle.name
-            gone, heard = threading.Event(), asyncio.Queue[Sequence[SpokenWord]]()
+            gone, heard = threading.Event(), asyncio.Queue[str]()
             loop = asyncio.get_running_loop()
 
             def work() -> SpeechTranscript:
                 pipeline: SpeechPipeline = bundle.pipeline()
                 passages, damage = list[Passage](), list[str]()
+                dictation = Dictation(pipeline.restorer)
+
+                def say(pieces: Sequence[Piece]) -> None:
+                    if form.stream and pieces:
+                        text = " ".join(piece.text for piece in pieces)
+                        loop.call_soon_threadsafe(heard.put_nowait, text)
+
                 together = 1 if form.stream else TOGETHER
                 for passage in pipeline.passages(path, together, None, desk.limits.seconds, damage):
                     if gone.is_set():
                         raise GaveUpError
                     passages.append(passage)
                     if form.stream:
-                        loop.call_soon_threadsafe(heard.put_nowait, passage.words)
+                        say(dictation.hear([word.text for word in passage.words]))
+                say(dictation.end())
                 transcript = pipeline.join(passages, damage)
                 desk.metrics.heard(transcript.duration)
                 return transcript
@@ -174,10 +184,8 @@ def usage(transcript: SpeechTranscript) -> dict[str, Any]:
     return {"type": "duration", "seconds": math.ceil(transcript.duration)}
 
 
-async def streamed(
-    result: "asyncio.Future[SpeechTranscript]", heard: "asyncio.Queue[Sequence[SpokenWord]]"
-) -> StreamingResponse:
-    """Server-sent events: the words of every piece as soon as it is read, then the whole.
+async def streamed(result: "asyncio.Future[SpeechTranscript]", heard: "asyncio.Queue[str]") -> StreamingResponse:
+    """Server-sent events: the text piece by piece as it is read, then the whole, which is what the pieces make.
 
     The status waits for the first piece, so that a file that cannot be read is refused like any other.
     """
@@ -191,37 +199,34 @@ async def streamed(
 
 
 async def _events(
-    result: "asyncio.Future[SpeechTranscript]",
-    heard: "asyncio.Queue[Sequence[SpokenWord]]",
-    early: Sequence[Sequence[SpokenWord]],
+    result: "asyncio.Future[SpeechTranscript]", heard: "asyncio.Queue[str]", early: Sequence[str]
 ) -> AsyncIterator[str]:
-    said = False
+    said = list(early)
     for piece in early:
-        if piece:
-            yield _delta(piece, said)
-            said = True
+        yield _delta(piece)
     try:
         while not (result.done() and heard.empty()):
             coming = asyncio.ensure_future(heard.get())
             await asyncio.wait((result, coming), return_when=asyncio.FIRST_COMPLETED)
             if not coming.done():
                 coming.cancel()
-            elif piece := coming.result():
-                yield _delta(piece, said)
-                said = True
+                continue
+            piece = coming.result()
+            yield _delta(f" {piece}" if said else piece)
+            said.append(piece)
         transcript = result.result()
     except GaveUpError:
         return
     except RefusalError as refusal:
         yield _event({"type": "error", **refusal.body()})
         return
-    done = {"type": "transcript.text.done", "text": transcript.text, "usage": usage(transcript)}
+    # Not the transcript's text: what was said once stays said, and that is written knowing what follows.
+    done = {"type": "transcript.text.done", "text": " ".join(said), "usage": usage(transcript)}
     yield _event({**done, **warned(transcript).fields})
 
 
-def _delta(piece: Sequence[SpokenWord], said: bool) -> str:
-    text = " ".join(word.text for word in piece)
-    return _event({"type": "transcript.text.delta", "delta": f" {text}" if said else text})
+def _delta(text: str) -> str:
+    return _event({"type": "transcript.text.delta", "delta": text})
 
 
 def _event(data: dict[str, Any]) -> str:

@@ -52,7 +52,7 @@ def draw(panel: Panel, across: str) -> str:
 def _legend(panel: Panel) -> Sequence[str]:
     parts, x = [], float(WIDTH - _RIGHT)
     for line in [line for line in reversed(panel.lines) if line.name and line.points]:
-        x -= 6.5 * len(line.name)
+        x -= 7.2 * len(line.name)  # a letter's width, on the safe side
         parts.append(f'<text x="{x:.0f}" y="16">{html.escape(line.name)}</text>')
         parts.append(f'<path d="M{x - 20:.0f} 12h15" stroke="{line.colour}" stroke-width="3"/>')
         x -= 32

@@ -25,6 +25,8 @@ class Choices:
     # Phrases, one a line or with commas between.
     hotwords: str = ""
     by_channel: bool = False
+    # Text as people write it, where the bundle can; False: words as they are said.
+    written: bool = True
 
     def pipeline(self, usual: SpeechPipeline) -> SpeechPipeline:
         """The pipeline for these choices; the usual one where they are the usual ones."""
@@ -40,7 +42,9 @@ class Choices:
             language=usual.recognizer.options.language and self.reading == CAREFUL,
             hotwords=hotwords or usual.recognizer.options.hotwords,
         )
-        listening = replace(usual.listening, by_channel=self.by_channel)
+        listening = replace(
+            usual.listening, by_channel=self.by_channel, written=self.written and usual.listening.written
+        )
         if (options, listening) == (usual.recognizer.options, usual.listening):
             return usual
         if options == usual.recognizer.options:

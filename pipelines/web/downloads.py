@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import gradio as gr
@@ -34,11 +35,15 @@ class Downloads:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
-    def draw(cls, forms: Mapping[str, str]) -> "Downloads":
-        """Places the row inside a Blocks context; nothing can be saved yet."""
+    def draw(
+        cls, forms: Mapping[str, str], placed: Mapping[str, gr.DownloadButton] = MappingProxyType({})
+    ) -> "Downloads":
+        """Places the row inside a Blocks context, but for buttons that were `placed` before; nothing can be saved yet."""
+        gr.Markdown("Save as", elem_classes="hint")
         with gr.Row(elem_classes="downloads"):
             buttons = tuple(
-                gr.DownloadButton(name, size="sm", min_width=80, interactive=False) for name in forms.values()
+                placed[form] if form in placed else gr.DownloadButton(name, size="sm", min_width=80, interactive=False)
+                for form, name in forms.items()
             )
             everything = gr.DownloadButton(ZIP, size="sm", min_width=80, interactive=False, visible=False)
         return cls(forms, (*buttons, everything))

@@ -3,7 +3,7 @@
 import itertools
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -64,11 +64,12 @@ class HandwritingTab:
                 self._draw_inputs()
             with gr.Column(min_width=300):
                 self.chosen = gr.Dropdown(label="Page", choices=[], visible=False, type="index")
-                self.progress = gr.HTML(elem_classes="waiting")
                 self.sheet = sheet.part()
                 self.summary = gr.Markdown(elem_classes="hint")
-                self.copy = gr.Button("Copy text", size="sm", min_width=90, interactive=False)
-                self.downloads = Downloads.draw(FORMS)
+                with gr.Row():
+                    self.copy = gr.Button("Copy text", size="sm", min_width=90, interactive=False)
+                    learn = gr.DownloadButton(FORMS["gt"], size="sm", min_width=90, interactive=False)
+                self.downloads = Downloads.draw(FORMS, {"gt": learn})
                 self.again = gr.Button("Write the files to save", size="sm", visible=False)
                 self.copy.click(None, js=COPY)
         self._connect(page, notice)
@@ -108,6 +109,8 @@ class HandwritingTab:
         with gr.Row():
             self.go = gr.Button("Transcribe", variant="primary", min_width=120)
             self.stop = gr.Button("Cancel", variant="stop", min_width=90, visible=False)
+        # Where the eye is when the button was pressed, on a phone too.
+        self.progress = gr.HTML("", padding=False)
         with gr.Row():
             self.examples = [
                 (gr.Button(f"Try {name}", size="sm", min_width=90), path) for name, path in EXAMPLES.items()
@@ -242,9 +245,11 @@ class HandwritingTab:
                 greedy = replace(pipeline.recognizer.options, beam=0)
                 pipeline = HandwritingPipeline(pipeline.recognizer.bundle, greedy)
             for number, one in enumerate(kept):
-                work.tell(number, len(kept), f"Reading {one.name}")
+                _reading(work, number, len(kept), one.name, 0.0)
                 if one.picture is not None:
-                    kept[number] = self._read(one, one.picture, pipeline)
+                    kept[number] = self._read(
+                        one, one.picture, pipeline, partial(_reading, work, number, len(kept), one.name)
+                    )
 
         work = self.sessions.begin(session(request), Work(read))
         for step, seconds in work.run():
@@ -257,10 +262,10 @@ class HandwritingTab:
             kept, sheets.first(kept, lambda one: one.transcript is not None), sheets.summarise(kept, work.seconds)
         )
 
-    def _read(self, one: Sheet, picture: Path, pipeline: HandwritingPipeline) -> Sheet:
+    def _read(self, one: Sheet, picture: Path, pipeline: HandwritingPipeline, tell: Callable[[float], None]) -> Sheet:
         """A page with its text, or with the sentence that says why there is none: it costs only itself."""
         try:
-            return replace(one, transcript=pipeline(picture))
+            return replace(one, transcript=pipeline(picture, tell))
         except RecogError as error:
             return replace(one, failure=str(error).replace(str(picture), one.name))
 
@@ -314,6 +319,10 @@ class HandwritingTab:
             after = sheet.corrected(before, event.texts)
         changed = [replace(one, transcript=after) if at == chosen else one for at, one in enumerate(kept)]
         return self.show(changed, chosen, "Corrected; words that you wrote are taken to be right.")
+
+
+def _reading(work: Work[Any], number: int, pages: int, name: str, share: float) -> None:
+    work.tell(number + share, pages, f"Reading {name}")
 
 
 def _opening(work: Work[Any], name: str, done: float, total: float | None) -> None:

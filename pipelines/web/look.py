@@ -48,7 +48,8 @@ Many paths spell the same text, and many texts are possible. The **three reading
 **Scores** are natural logarithms: all are below or near 0, the higher the better, and a difference of 1 makes a text 2.7
 times as likely. *Letters* is what the network says; *Language* what the language model says, the price of unknown words
 included; *Length* is a reward for every word, because a language model alone prefers few words. The three readings are
-measured with the same yardstick, so that you see why the last one won.
+measured with the same yardstick, so that you see why the last one won; where the recogniser never weighed a text, there
+is a dash.
 
 **In the place of a word** other likely texts may have another one: its share is that of all likely texts.
 Of a recording {LONGEST_SECONDS:g} seconds are looked at, of a page one line.
@@ -94,7 +95,8 @@ class LookTab:
         ways = gr.Dataframe(
             label="Three ways of reading, and what their scores are made of",
             headers=["Reading", "Text", "Letters", "Language", "Length", "Hot phrases", "Together"],
-            column_widths=["18%", "32%", "10%", "10%", "10%", "10%", "10%"],
+            # In pixels: on a phone the table is pushed sideways, where shares of its width would leave single letters.
+            column_widths=["150px", "310px", "90px", "100px", "90px", "90px", "100px"],
             interactive=False,
             wrap=True,
             buttons=[],
@@ -102,7 +104,8 @@ class LookTab:
         )
         words = gr.Dataframe(
             label="Words, and what else may stand in their place",
-            headers=["Word", "From", "To", "Sure", "Of the likely texts have"],
+            headers=["Word", "From", "To", "Sure", "What else it may be"],
+            column_widths=["160px", "80px", "80px", "80px", "300px"],
             interactive=False,
             wrap=True,
             max_height=360,
@@ -247,7 +250,7 @@ def rows_of_ways(seen: Insight) -> list[list[str]]:
     for way in seen.reading.ways:
         parts = way.parts
         figures = (
-            ["not weighed"] * 5
+            ["–"] * 5
             if parts is None
             else [
                 f"{round(one, 2) + 0.0:.2f}"
@@ -267,7 +270,12 @@ def rows_of_words(seen: Insight) -> list[list[str]]:
             f"{seen.place(word.first):.{digits}f}",
             f"{seen.place(word.last):.{digits}f}",
             percent(word.confidence),
-            ", ".join(f"{other.text or '(nothing)'} {percent(other.share)}" for other in word.alternatives),
+            ", ".join(
+                f"{other.text or '(nothing)'} {percent(other.share)}"
+                for other in word.alternatives
+                if other.text != word.text
+            )
+            or "nothing else",
         ]
         for word in seen.reading.words
     ]

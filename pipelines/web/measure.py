@@ -4,6 +4,7 @@ import html
 import itertools
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,13 @@ RULES = [
     ("Letters alone: no case, no punctuation, no figures", "spoken"),
     ("Exactly as it stands, spaces too", "raw"),
 ]
+COUNTING = {
+    "strict": "every sign counts, case, punctuation and accents too",
+    "spoken": "letters alone count, not case, punctuation or figures",
+    "raw": "everything counts, spaces too",
+}
+# Rules under which it counts how a recording is written, not only what is said.
+WRITTEN_RULES = ("strict", "raw")
 # More lines and confusions than these are in the files only.
 MOST_LINES, MOST_CONFUSIONS = 200, 100
 BLUE = "#2563eb"
@@ -156,7 +164,7 @@ class MeasureTab:
         read: str,
         rule: str,
         by_errors: bool,
-        tell: Callable[[int, int], object] | None = None,
+        tell: Callable[[float, float], object] = lambda done, all_: None,
     ) -> list[Any]:
         """Files, or two texts -> summary, rates, aligned lines, two tables of confusions, two files to keep, plots."""
         if not files and not said.strip() and not read.strip():
@@ -164,7 +172,16 @@ class MeasureTab:
         try:
             if files:
                 paths = [Path(file) for file in files]
-                paired = pairing.files(paths, self.recognise, tell)
+                place = [0, len(paths)]
+
+                def told(done: int, all_: int) -> None:
+                    place[:] = done, all_
+                    tell(done, all_)
+
+                def within(share: float) -> None:
+                    tell(place[0] + share, place[1])
+
+                paired = pairing.files(paths, partial(self.recognise, rule=rule, tell=within), told)
             else:
                 paired = pairing.columns(said, read)
             found = comparison.compare(paired.pairs, rule or self._own_rule(paired))
@@ -190,12 +207,23 @@ class MeasureTab:
             plotted(found),
         ]
 
-    def recognise(self, path: Path, media: str) -> str:
-        """The text of one file, within the limits, as the other tabs read it."""
+    def recognise(
+        self, path: Path, media: str, rule: str = "", tell: Callable[[float], None] = lambda share: None
+    ) -> str:
+        """The text of one file, within the limits, as the other tabs read it; `tell` is told what share of it is done.
+
+        Where signs do not count, the words as they were said: figures are nothing to compare letters with.
+        """
         if media == "image":
             self.limits.picture(path)
-            return self.handwriting()(path).text
-        return self.speech()(path, limit_seconds=self.limits.seconds).text
+            return self.handwriting()(path, tell).text
+
+        def heard(done: float, all_: float | None) -> None:
+            if all_:  # not every file says how long it is
+                tell(min(1.0, done / all_))
+
+        found = self.speech()(path, heard, self.limits.seconds)
+        return found.text if rule in WRITTEN_RULES else found.spoken or found.text
 
     def _own_rule(self, paired: Paired) -> str:
         """The rule that the recogniser of the first file was trained with."""
@@ -263,7 +291,9 @@ def more(lines: int) -> str:
 def summarise(found: Comparison, left_out: Sequence[str]) -> str:
     """What was counted, how, and what was not."""
     lines, rows = len(found.lines), found.scores.rows
-    parts = [f"{rows} line{'s' * (rows != 1)} counted under text rule {text.definition(found.text_rule)}."]
+    rule = found.text_rule
+    counts = COUNTING.get(rule) or text.definition(rule).removeprefix(f"{rule} ").strip("()")
+    parts = [f"{rows} line{'s' * (rows != 1)} counted under text rule {rule}: {counts}."]
     if rows < lines:
         parts.append(
             f"{lines - rows} without a reference under this rule {'is' if lines - rows == 1 else 'are'} not counted."

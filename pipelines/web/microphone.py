@@ -18,6 +18,7 @@ from pipelines.live import LiveText
 from pipelines.speech import SpeechPipeline
 from pipelines.web.limits import Limits
 from recog.audio import Waveform
+from recog.dictation import Dictation
 from recog.errors import InputError
 from recog.recognizer import Recognizer
 
@@ -38,6 +39,7 @@ class Microphone:
     def __init__(self, pipeline: SpeechPipeline, folder: Path, limits: Limits) -> None:
         quick = replace(pipeline.recognizer.options, beam=0, hotwords=())
         self._live = LiveText(Recognizer(pipeline.recognizer.bundle, quick))
+        self._dictation, self._settled, self._heard = Dictation(pipeline.restorer), list[str](), 0
         self.path, self._limits = folder / NAME, limits
         self._file: soundfile.SoundFile | None = None
         self._samples = 0
@@ -53,8 +55,13 @@ class Microphone:
             self._file.write(samples)
             self._samples += len(samples)
             text = self._live.hear(samples, rate_hz)
+            settled = self._live.settled.split()
+            self._settled += [one.text for one in self._dictation.hear(settled[self._heard :])]
+            self._heard = len(settled)
+            rest = [one.text for one in self._dictation.open(self._live.open.split())]
         full = f"The limit of {self._limits.minutes:g} minutes is reached." if room <= len(samples) else ""
-        return {"settled": self._live.settled, "open": self._live.open, "more": full or ("" if text else "Listening …")}
+        more = full or ("" if text else "Listening …")
+        return {"settled": " ".join(self._settled), "open": " ".join(rest), "more": more}
 
     def close(self) -> Path:
         """The recording of all that was said. Refuses where nothing came."""

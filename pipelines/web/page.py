@@ -51,6 +51,8 @@ CSS = """
 .edit.swap { background: rgba(234, 88, 12, 0.22); }
 .edit.gone { background: rgba(220, 38, 38, 0.22); }
 .edit.more { background: rgba(37, 99, 235, 0.22); }
+/* Lighter on a dark ground, and its links and tabs with it. */
+.dark { --color-accent: var(--primary-400); }
 .words { --font-mono: var(--font); font-variant-numeric: tabular-nums; }
 /* A refusal has its own box; the word "Error" over the parts of the page would only hide them. */
 [data-testid="status-tracker"]:has(.error) { display: none; }
@@ -65,6 +67,7 @@ CSS += (Path(__file__).parent / "assets" / "reader.css").read_text(encoding="utf
 def theme() -> gr.themes.Base:
     """Blue, system fonts, and text dark enough on its ground for every eye (WCAG 2.2, contrast 4.5)."""
     return gr.themes.Default(primary_hue="blue", neutral_hue="slate", font=list(SANS), font_mono=list(MONO)).set(
+        color_accent="*primary_600",
         body_text_color_subdued="*neutral_600",
         body_text_color_subdued_dark="*neutral_300",
         block_label_text_color="*neutral_600",

@@ -28,10 +28,10 @@ _COLUMNS, _HEIGHT = 600, 60
 
 
 def parts() -> tuple[gr.HTML, gr.HTML]:
-    """Places the player and, where it is called next, the text; the script of both belongs to the text."""
+    """Places the player and the text; the script of both belongs to the text."""
     return (
         gr.HTML(player(), elem_id=PLAYER, js_on_load=None),
-        gr.HTML(region(NO_TEXT), elem_id=TEXT, js_on_load=SCRIPT, render=False),
+        gr.HTML(region(NO_TEXT), elem_id=TEXT, js_on_load=SCRIPT),
     )
 
 
@@ -120,6 +120,7 @@ def corrected(transcript: SpeechTranscript, texts: Sequence[str]) -> SpeechTrans
         raise InputError(f"{len(texts)} paragraphs came back of {len(shown)}; load the page again and correct anew")
     said = [correction.spoken(part.words, text) for part, text in zip(shown, texts, strict=True)]
     words = tuple(word for group in said for word in group)
+    transcript = replace(transcript, spoken="")  # what was heard is no longer what the text says
     if not transcript.turns:
         return replace(transcript, words=words, text=" ".join(word.text for word in words))
     turns = tuple(replace(turn, words=group) for turn, group in zip(transcript.turns, said, strict=True) if group)

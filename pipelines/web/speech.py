@@ -10,9 +10,8 @@ from typing import Any
 
 import gradio as gr
 
-from pipelines.lessons import SpokenLesson, write_spoken
+from pipelines.lessons import Lessons, write_spoken
 from pipelines.speech import Passage, SpeechPipeline
-from pipelines.transcript import SpeechTranscript, SpokenWord
 from pipelines.web import player, recordings
 from pipelines.web.choices import CAREFUL, READINGS, Choices
 from pipelines.web.downloads import Downloads
@@ -81,6 +80,11 @@ class SpeechTab:
                 lines=2,
                 max_length=2000,
             )
+            self.written = gr.Checkbox(
+                value=True,
+                label="Write sentences",
+                info="With capitals, points and figures. Without it the text is the words as they were said.",
+            )
             self.by_channel = gr.Checkbox(
                 label="Each channel is another speaker",
                 info="For calls and interviews with a microphone for everyone: the text is parted into their turns.",
@@ -88,13 +92,13 @@ class SpeechTab:
         with gr.Row():
             self.go = gr.Button("Transcribe", variant="primary", min_width=120)
             self.stop = gr.Button("Cancel", variant="stop", min_width=90, visible=False)
+        # Where the eye is when the button was pressed, on a phone too.
+        self.progress = gr.HTML("", padding=False)
         self.example = gr.Button("Try an example", size="sm")
 
     def _draw_result(self) -> None:
         self.chosen = gr.Dropdown(label="Recording", choices=[], visible=False, type="index")
         self.player, self.text = player.parts()
-        self.progress = gr.HTML(elem_classes="waiting")
-        self.text.render()  # type: ignore[no-untyped-call]
         self.summary = gr.Markdown(elem_classes="hint")
         with gr.Row():
             self.copy = gr.Button("Copy text", size="sm", min_width=90, interactive=False)
@@ -122,7 +126,7 @@ class SpeechTab:
         taken.success(lambda: [None, gr.Button(visible=False)], None, [self.files, self.stop], **quiet)
         none = [self.files, self.stop, *seen]
         taken.failure(lambda: [None, gr.Button(visible=False), *self.empty()], None, none, queue=False, **quiet)
-        choices = [self.reading, self.beam, self.hotwords, self.by_channel]
+        choices = [self.reading, self.beam, self.hotwords, self.by_channel, self.written]
         run: dict[str, Any] = {"fn": self.transcribe, "inputs": [self.kept, *choices], "outputs": seen, **waited}
         begun = [self.go.click(**begin)]
         begun.append(self.example.click(self.take_example, None, seen, **quiet).then(**begin))
@@ -255,12 +259,13 @@ class SpeechTab:
         beam: int = 0,
         hotwords: str = "",
         by_channel: bool = False,
+        written: bool = True,
         request: gr.Request | None = None,
     ) -> Iterator[list[Any]]:
         """The recordings on the page -> their texts, one after another; the first one that was read is shown."""
         if not kept:
             raise refusal("There is no recording yet; choose a file, record something, or try the example")
-        choices = Choices(reading, int(beam), hotwords or "", by_channel)
+        choices = Choices(reading, int(beam), hotwords or "", by_channel, written)
         kept = [replace(one, transcript=None, summary="") for one in kept]
         refused: list[gr.Error] = []
 
@@ -303,15 +308,14 @@ class SpeechTab:
 
             transcript = pipeline(one.path, tell, self.limits.seconds)
         else:
-            passages, words, damage = list[Passage](), list[SpokenWord](), list[str]()
+            passages, damage, growing = list[Passage](), list[str](), recordings.Growing(pipeline)
             work.tell(before, total, about)
             for passage in pipeline.passages(one.path, TOGETHER, None, self.limits.seconds, damage):
                 passages.append(passage)
-                words += passage.words
-                kept[number] = replace(one, transcript=begun(words, passage.end), summary=STOPPED)
+                kept[number] = replace(one, transcript=growing.hear(passage), summary=STOPPED)
                 work.tell(before + passage.end, total, about)
             transcript = pipeline.join(passages, damage)
-        return replace(one, transcript=transcript, summary=summarise(transcript, work.seconds - began))
+        return replace(one, transcript=transcript, summary=recordings.summarise(transcript, work.seconds - began))
 
     def stopped(self, request: gr.Request | None = None) -> None:
         """The user has waited enough; `ended` shows what there is."""
@@ -328,24 +332,14 @@ class SpeechTab:
         chosen = min(chosen or 0, len(kept) - 1)
         if not kept or kept[chosen].transcript is None:
             raise refusal("This recording has been deleted; choose it again")
-        return self.show(corrected(kept, chosen, event.texts), chosen)
+        return self.show(recordings.corrected(kept, chosen, event.texts), chosen)
 
     def teach(self, kept: Sequence[Recording], request: gr.Request | None = None) -> Iterator[list[Any]]:
         """The texts as they stand -> a ZIP file of samples to train on."""
-        lessons, total = [], 0.0
-        for one in kept:
-            if one.transcript is None:
-                continue
-            channels = sorted({turn.channel for turn in one.transcript.turns})
-            for channel in channels:
-                words = [word for turn in one.transcript.turns if turn.channel == channel for word in turn.words]
-                lessons.append(SpokenLesson(one.path.stem, one.path, tuple(words), channel))
-            if not channels:
-                lessons.append(SpokenLesson(one.path.stem, one.path, one.transcript.words))
-            total += one.seconds * max(1, len(channels))
+        lessons, total = recordings.lessons(kept)
         target = Path(tempfile.mkdtemp(dir=cache())) / "corrections.zip"
 
-        def write(work: Work[int]) -> int:
+        def write(work: Work[Lessons]) -> Lessons:
             about = "Cutting the recordings into samples"
             work.tell(0.0, total, about)
             try:
@@ -356,42 +350,8 @@ class SpeechTab:
         work = self.sessions.begin(session(request), Work(write))
         for step, seconds in work.run():
             yield [bar(step, seconds), gr.skip(), gr.skip()]
-        rows = work.result
-        told_ = (
-            f"{rows} sample{'s' * (rows != 1)} with what the text says now, taken to be right. Save them, and choose them "
-            "in the Train tab."
-        )
-        yield ["", gr.DownloadButton(value=str(target), visible=True), told_]
+        yield ["", gr.DownloadButton(value=str(target), visible=True), recordings.taught(work.result)]
 
 
 def _opening(work: Work[Any], name: str, done: float, total: float | None) -> None:
     work.tell(done, total, f"Opening {name}")
-
-
-def corrected(kept: Sequence[Recording], chosen: int, texts: Any) -> list[Recording]:
-    """The recordings, of which one has a corrected text. Refuses what is no list of texts: a browser sent it."""
-    one = kept[chosen]
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts) or one.transcript is None:
-        raise refusal("The corrections did not arrive as texts; load the page again")
-    with told(one.path):
-        transcript = player.corrected(one.transcript, texts)
-    changed = replace(one, transcript=transcript, summary="Corrected; words that you wrote are taken to be right.")
-    return [changed if number == chosen else other for number, other in enumerate(kept)]
-
-
-def begun(words: Sequence[SpokenWord], seconds: float) -> SpeechTranscript:
-    """What there is of a transcript so far."""
-    return SpeechTranscript(" ".join(word.text for word in words), tuple(words), round(seconds, 3))
-
-
-def summarise(transcript: SpeechTranscript, seconds: float) -> str:
-    """One line below the text."""
-    if transcript.damage:
-        return f"**{transcript.warning('This recording')}.**"
-    if not transcript.text:
-        return f"No speech was found in these {transcript.duration:.1f} seconds of sound."
-    words = len(transcript.words)
-    return (
-        f"{words} word{'s' * (words != 1)} in {transcript.duration:.1f} s of sound, read in {seconds:.1f} s. "
-        "Shaded words are unsure."
-    )

@@ -69,7 +69,9 @@ class TrainTab:
         training: Training,
     ) -> None:
         self.pipelines: dict[str, Once[Any]] = {"speech": speech_pipeline, "handwriting": handwriting_pipeline}
-        self.limits, self.training, self.sessions = limits, training, Sessions()
+        self.limits, self.training = limits, training
+        # Apart, so that neither ends the other: samples are unpacked while a bundle is made ready.
+        self.sessions, self.takings = Sessions(), Sessions()
         # The pipelines that the page began with, to go back to.
         self._first: dict[str, Any] = {}
         if training.runs is None:
@@ -125,9 +127,13 @@ class TrainTab:
         begun.failure(
             lambda: [gr.Button(visible=False), "", None], None, [cancel, progress, file], queue=False, **quiet
         )
-        begun.success(lambda: gr.Button(visible=False), None, cancel, **quiet)
-        cancel.click(self.cancelled, None, None, cancels=[begun], queue=False, **quiet)
-        for button, act in ((stop, self.stop), (resume, self.go_on), (use, self.use), (back, self.back)):
+        taking = use.click(lambda: gr.Button(visible=True), None, cancel, queue=False, **quiet)
+        taken = taking.then(self.use, run, [progress, *shown], show_progress_on=[progress], api_visibility="private")
+        taken.failure(lambda: [gr.Button(visible=False), ""], None, [cancel, progress], queue=False, **quiet)
+        for one in (begun, taken):
+            one.success(lambda: gr.Button(visible=False), None, cancel, **quiet)
+        cancel.click(self.cancelled, None, None, cancels=[begun, taken], queue=False, **quiet)
+        for button, act in ((stop, self.stop), (resume, self.go_on), (back, self.back)):
             button.click(act, run, shown, **busy)
         clock.tick(self.show, run, shown, concurrency_limit=None, **quiet)
         run.input(self.show, run, shown, **quiet)
@@ -192,8 +198,9 @@ class TrainTab:
         return room / "samples"
 
     def cancelled(self, request: gr.Request | None = None) -> None:
-        """The user wants no run of these samples; what was unpacked of them is deleted."""
+        """The user wants no run of these samples, and what was unpacked of them is deleted; or no other recogniser."""
         self.sessions.stop(session(request))
+        self.takings.stop(session(request))
 
     def stop(self, name: str | None) -> list[Any]:
         """Ends the run on show; its state is saved."""
@@ -208,19 +215,28 @@ class TrainTab:
             raise refusal(str(error)) from error
         return self.show(name)
 
-    def use(self, name: str | None) -> list[Any]:
+    def use(self, name: str | None, request: gr.Request | None = None) -> Iterator[list[Any]]:
         """The run's best bundle so far takes the place of the page's, and other programs may ask for it by name."""
         run = self._run(name)
-        try:
-            kind, folder = run.began.kind, run.bundle()
-            made: Any = share(speech.load(folder) if kind == "speech" else handwriting.load(folder))
-        except RecogError as error:
-            raise refusal(str(error)) from error
+        kind = run.began.kind
+
+        def load(work: Work[Any]) -> Any:
+            work.tell(about=f"Getting {run.name} ready")
+            try:
+                folder = run.bundle()
+                return share(speech.load(folder) if kind == "speech" else handwriting.load(folder))
+            except RecogError as error:
+                raise refusal(str(error)) from error
+
+        work: Work[Any] = self.takings.begin(session(request), Work(load))
+        for step, seconds in work.run():
+            yield [bar(step, seconds), *[gr.skip()] * 7]
+        made = work.result
         self._first.setdefault(kind, self.pipelines[kind]())
         self.pipelines[kind].become(made)
         pipeline: Once[Any] = Once(lambda: made)
         self.training.taken(run.name, kind, pipeline)
-        return self.show(name)
+        yield ["", *self.show(name)]
 
     def back(self, name: str | None) -> list[Any]:
         """The page reads again with the bundle that it began with."""

@@ -58,6 +58,7 @@ async function start() {
     more.textContent = "There is no microphone, or the browser was told not to lend it; allow it beside the address.";
     return;
   }
+  more.textContent = "Getting ready …";
   const begun = await server.hear({});
   if (!begun.token) { stream.getTracks().forEach((track) => track.stop()); say(begun); return; }
   const context = new AudioContext();
