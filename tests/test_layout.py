@@ -14,7 +14,8 @@ from recog.layout.cut import Course, LinePicture
 from recog.layout.ink import ink_mask
 from recog.layout.lines import apart, find_lines, slope
 from recog.layout.segmenter import Maps
-from recog.layout.tracing import Traced, trace
+from recog.layout.traced import Traced
+from recog.layout.tracing import trace
 
 WORDS = (
     "a letter to my sister",

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from recog.layout import sifting, sight
-from recog.layout.tracing import Traced
+from recog.layout.traced import Traced
 
 PAGE = Image.new("L", (1000, 800), 255)
 
@@ -45,3 +45,30 @@ def test_small_print_is_passed_over_and_small_writing_stays() -> None:
 def test_the_usual_height_is_that_of_long_lines() -> None:
     assert sifting.usual_height([line(0, 10, 9, 8), line(0, 10, 9, 9), line(0, 500, 9, 33)]) == pytest.approx(33)
     assert sifting.sifted([], sight.look(PAGE, 1.0, 0.0), *PAGE.size) == []
+
+
+def beside(left: float, right: float, count: int = 6) -> list[Traced]:
+    return [line(left, right, 110.0 + 50 * number) for number in range(count)]
+
+
+@pytest.mark.parametrize("degrees", [0.0, 180.0])
+def test_a_facing_pages_column_that_the_picture_cuts_off_is_passed_over(degrees: float) -> None:
+    main = [line(200, 700, 100.0 + 50 * number) for number in range(6)]
+
+    def left_of(more: list[Traced]) -> int:
+        found = sifting.sifted([*main, *more], sight.look(PAGE, 1.0, degrees), *PAGE.size)
+        return sum(any(one is other for other in found) for one in more)
+
+    # 140 pixels, three and a half heights, from the text, 160 of its 500 long, to the edge, at either side.
+    assert left_of(beside(840, 1000)) == 0
+    assert left_of(beside(0, 90)) == 0
+    # Where the sheet goes on beside it, where it stands close to the text as a table's last column, where it is
+    # nearly as long as the text, and where there are three lines alone, it stays.
+    assert left_of(beside(790, 950)) == 6
+    assert left_of(beside(720, 1000)) == 6
+    assert left_of(beside(840, 1000, 3)) == 3
+
+
+def test_facing_columns_that_are_alike_both_stay() -> None:
+    columns = [*beside(0, 400), *beside(520, 1000)]
+    assert len(sifting.sifted(columns, sight.look(PAGE, 1.0, 0.0), *PAGE.size)) == 12

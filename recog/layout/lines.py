@@ -16,7 +16,8 @@ from recog.layout.order import Extent
 from recog.layout.segmenter import Segmenter, shipped
 from recog.layout.sifting import sifted
 from recog.layout.sight import Sight
-from recog.layout.tracing import Traced, trace
+from recog.layout.traced import Traced
+from recog.layout.tracing import trace
 
 Values = NDArray[np.float64]
 
