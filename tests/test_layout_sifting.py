@@ -10,9 +10,13 @@ from recog.layout.traced import Traced
 PAGE = Image.new("L", (1000, 800), 255)
 
 
-def line(left: float, right: float, y: float, height: float = 40.0) -> Traced:
-    ones = np.ones(5)
-    return Traced(np.linspace(left, right, 5), y * ones, 0.7 * height * ones, 0.3 * height * ones, 0.9)
+def line(
+    left: float, right: float, y: float, height: float = 40.0, likelihood: float = 0.9, degrees: float = 0.0
+) -> Traced:
+    """A line that falls by so many degrees."""
+    x, ones = np.linspace(left, right, 5), np.ones(5)
+    down = np.tan(np.radians(degrees)) * (x - left)
+    return Traced(x, y + down, 0.7 * height * ones, 0.3 * height * ones, likelihood)
 
 
 HAND = [line(100, 900, 100.0 + 50 * number) for number in range(6)]
@@ -40,6 +44,35 @@ def test_small_print_is_passed_over_and_small_writing_stays() -> None:
     # As long as print, but of the page's height.
     low = [line(10, 990, 100.0 + 30 * number, height=20) for number in range(6)]
     assert len(sifting.sifted(low, sight.look(PAGE, 1.0, 0.0), *PAGE.size)) == 6
+
+
+@pytest.mark.parametrize("page", [-4.0, 0.0, 3.0])
+def test_stamps_are_passed_over_on_askew_pages_too(page: float) -> None:
+    hand = [line(100, 900, 100.0 + 50 * number, degrees=page) for number in range(6)]
+
+    def stays(degrees: float, height: float = 24, right: float = 400) -> bool:
+        one = line(200, right, 500, height=height, degrees=page + degrees)
+        return any(one is other for other in sifting.sifted([*hand, one], sight.look(PAGE, 1.0, 0.0), *PAGE.size))
+
+    # Three fifths of the usual height, eight of its heights long.
+    assert [stays(degrees) for degrees in (-4, -2, 0, 2, 4)] == [False, True, True, True, False]
+    assert stays(4, height=36)
+    assert stays(4, right=300)
+
+
+def test_stains_are_passed_over_and_cells_of_a_column_stay() -> None:
+    # Two heights long and three fifths as high as the hand.
+    stain = line(300, 348, 500, height=24, likelihood=0.75)
+    assert kept(stain) == [False]
+    assert kept(line(300, 348, 500, height=24, likelihood=0.85)) == [True]
+    assert kept(line(300, 380, 500, height=36, likelihood=0.75)) == [True]
+    assert kept(line(300, 420, 500, height=24, likelihood=0.75)) == [True]
+    cells = [line(310, 350, 550.0 + 50 * number) for number in range(3)]
+    assert kept(stain, *cells) == [True] * 4
+    assert kept(stain, *cells[:2]) == [False, True, True]
+    # Other stains, the lines of the hand and what stands to the right make no column.
+    assert kept(*[line(300, 348, 500 + 50 * n, height=24, likelihood=0.75) for n in range(5)]) == [False] * 5
+    assert kept(stain, *[line(360, 400, 550.0 + 50 * number) for number in range(3)]) == [False, True, True, True]
 
 
 def test_the_usual_height_is_that_of_long_lines() -> None:
