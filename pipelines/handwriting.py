@@ -20,6 +20,9 @@ from recog.recognizer import DecodingOptions, Recognition, Recognizer
 # A line of a page whose words are less likely right than this on average is a stain or an ornament; so is every line of
 # a page on which none reaches the second.
 LEAST_LINE, LEAST_PAGE = 0.05, 0.2
+# A doubtful line is a cell of a table all the same where so many lines of its column are read; those are at most so many
+# times as wide as it is, so that a stroke beneath lines of text is none.
+CELLS, WIDER = 3, 3.0
 # A page less likely read than this is tried upside down, so many of its longest lines first, which must be so many times
 # as likely.
 DOUBTFUL, FEW, CLEARLY = 0.35, 5, 2.0
@@ -98,9 +101,32 @@ class HandwritingPipeline:
 
 def _written(lines: list[WrittenLine]) -> list[WrittenLine]:
     """The lines without those that nobody wrote."""
-    if max((_sure([line]) for line in lines), default=0.0) < LEAST_PAGE:
+    sure = [_sure([line]) for line in lines]
+    if max(sure, default=0.0) < LEAST_PAGE:
         return []
-    return [line for line in lines if _sure([line]) >= LEAST_LINE]
+    places = _along(lines)
+    read = [place for place, how in zip(places, sure, strict=True) if how >= LEAST_LINE]
+    return [
+        line
+        for line, place, how in zip(lines, places, sure, strict=True)
+        if how >= LEAST_LINE or sum(_cell_like(place, other) for other in read) >= CELLS
+    ]
+
+
+def _along(lines: list[WrittenLine]) -> list[tuple[float, float]]:
+    """Where each line begins and ends in the direction in which the longest one runs, in pixels."""
+    (left, top), (right, bottom) = (max(lines, key=_width).baseline[end] for end in (0, -1))
+    length = max(math.hypot(right - left, bottom - top), 1.0)
+    across, down = (right - left) / length, (bottom - top) / length
+    ends = [[x * across + y * down for x, y in (line.baseline[0], line.baseline[-1])] for line in lines]
+    return [(min(pair), max(pair)) for pair in ends]
+
+
+def _cell_like(place: tuple[float, float], other: tuple[float, float]) -> bool:
+    """Whether another line stands in the column of this one and is no longer than a cell of it might be."""
+    shared = min(place[1], other[1]) - max(place[0], other[0])
+    widths = place[1] - place[0], other[1] - other[0]
+    return shared >= 0.5 * min(widths) and widths[1] <= WIDER * widths[0]
 
 
 def _sure(lines: list[WrittenLine]) -> float:

@@ -12,9 +12,11 @@ from recog.layout import cut as cutting
 from recog.layout import segmenter, sight
 from recog.layout.cut import Course, LinePicture
 from recog.layout.ink import ink_mask
-from recog.layout.lines import apart, find_lines, slope
+from recog.layout.lines import apart, find_lines
 from recog.layout.segmenter import Maps
-from recog.layout.tracing import Traced, trace
+from recog.layout.sifting import usual_slope
+from recog.layout.traced import Traced
+from recog.layout.tracing import trace
 
 WORDS = (
     "a letter to my sister",
@@ -171,7 +173,7 @@ def test_maps_are_traced_to_lines() -> None:
         assert one.x[[0, -1]] == pytest.approx((21, 379))
         assert one.y == pytest.approx(2 * np.interp(one.x / 2 - 0.5, columns, line) + 1, abs=0.5)
         assert one.height == pytest.approx(16.8)
-    assert slope(found_lines) == pytest.approx(np.degrees(np.arctan(0.1)), abs=0.3)
+    assert usual_slope(found_lines) == pytest.approx(np.degrees(np.arctan(0.1)), abs=0.3)
     ends[:, 88:96] = 1  # now it is one
     assert len(trace(Maps(baseline, ends, flat, 0.4 * flat, np.array([1.0, 0, 0, 0], np.float32)))) == 4
 

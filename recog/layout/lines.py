@@ -14,9 +14,10 @@ from recog.layout.cut import Course, LinePicture
 from recog.layout.ink import ink_mask
 from recog.layout.order import Extent
 from recog.layout.segmenter import Segmenter, shipped
-from recog.layout.sifting import sifted
+from recog.layout.sifting import sifted, usual_slope
 from recog.layout.sight import Sight
-from recog.layout.tracing import Traced, trace
+from recog.layout.traced import Traced
+from recog.layout.tracing import trace
 
 Values = NDArray[np.float64]
 
@@ -65,22 +66,13 @@ def _looked(page: Image.Image, segmenter: Segmenter, degrees: float) -> tuple[Si
     lines = trace(maps)
     if not lines:
         return sight, lines
-    tilt, height = slope(lines), float(np.median([line.height for line in lines]))
+    tilt, height = usual_slope(lines), float(np.median([line.height for line in lines]))
     wanted = min(1.0, factor * RIGHT_PX / height) if not SMALL_PX <= height <= LARGE_PX else factor
     if abs(tilt) < LEVEL_DEGREES and abs(wanted / factor - 1) < 0.15:
         return sight, lines
     wanted = min(wanted, 1.6 * factor)  # the time it takes grows with the square
     sight = sights.look(page, wanted, degrees + tilt)
     return sight, trace(segmenter.maps(sight.picture))
-
-
-def slope(lines: Sequence[Traced]) -> float:
-    """Degrees to turn the picture anticlockwise so that most of the writing lies level."""
-    angles = np.array([np.degrees(np.arctan(np.polyfit(line.x, line.y, 1)[0])) for line in lines])
-    weights = np.array([line.length for line in lines])
-    by_angle = np.argsort(angles)
-    half = np.searchsorted(np.cumsum(weights[by_angle]), weights.sum() / 2)
-    return float(angles[by_angle][min(half, len(lines) - 1)])
 
 
 def smoothed(line: Traced) -> Traced:

@@ -1,51 +1,24 @@
 """The segmenter's maps -> lines: the ridges of the baseline map, followed from column to column and joined."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from recog.layout.joining import joined
 from recog.layout.network import MAP_STEP
 from recog.layout.segmenter import Maps
-
-Values = NDArray[np.float64]
+from recog.layout.traced import Traced
 
 # A baseline runs where the map says so at least; a whole line is as likely as this on average.
 SEEN, SURE = 0.4, 0.7
-# Pieces are joined over gaps of so many times their height, if they are level within this share of it.
-GAP, LEVEL = 1.3, 0.3
 # A line is at least so many times as long as it is high: a cell with one figure is less long than high.
 SHORTEST = 0.5
 # A stroke of a line: no longer than so many times the line's height, and no farther from its baseline than this share.
 STROKE, WITHIN = 2.5, 0.5
-# What ends a line between two pieces, and what cuts a ridge that runs on: cells of a table stand close together.
-ENDED, CUT = 0.4, 0.4
-
-
-@dataclass(frozen=True)
-class Traced:
-    """A line in pixels of the picture that was looked at, from left to right."""
-
-    # (n,) where the letters stand; x ascends.
-    x: Values
-    y: Values
-    # (n,) how far the writing reaches up and down from there.
-    above: Values
-    below: Values
-    # 0 to 1: how likely it is a line.
-    likelihood: float
-
-    @property
-    def height(self) -> float:
-        """How high the writing is, in pixels."""
-        return float(np.median(self.above) + np.median(self.below))
-
-    @property
-    def length(self) -> float:
-        """From end to end, in pixels."""
-        return float(self.x[-1] - self.x[0])
+# What cuts a ridge that runs on: cells of a table stand close together.
+CUT = 0.4
 
 
 def trace(maps: Maps) -> list[Traced]:
@@ -53,7 +26,7 @@ def trace(maps: Maps) -> list[Traced]:
     return _without_strokes(
         [
             line
-            for line in _joined(_pieces(maps), maps)
+            for line in joined(_pieces(maps), maps)
             if line.likelihood >= SURE and line.length >= max(SHORTEST * line.height, 3 * MAP_STEP)
         ]
     )
@@ -112,73 +85,3 @@ def _line(rows: NDArray[np.intp], columns: NDArray[np.intp], maps: Maps) -> Trac
         maps.below[rows, columns].astype(np.float64),
         float(maps.baseline[rows, columns].mean()),
     )
-
-
-def _joined(pieces: Sequence[Traced], maps: Maps) -> list[Traced]:
-    """Pieces of one line put together, the nearest first."""
-    lines = sorted(pieces, key=lambda line: line.x[0])
-    heights = [line.height for line in lines]
-    offers = []
-    for left, one in enumerate(lines):
-        for right, other in enumerate(lines):
-            gap = other.x[0] - one.x[-1]
-            height = max(heights[left], heights[right])
-            if left == right or not -0.5 * height < gap < GAP * height or other.x[-1] <= one.x[-1]:
-                continue
-            if abs(one.y[-1] - other.y[0]) > height:
-                continue
-            step = _step(one, other)
-            if step <= LEVEL * height and not _ends_between(one, other, maps):
-                offers.append((max(gap, 0.0) + 2 * step, left, right))
-    follower: dict[int, int] = {}
-    taken: set[int] = set()
-    for _, left, right in sorted(offers):
-        if left not in follower and right not in taken:
-            follower[left] = right
-            taken.add(right)
-    joined = []
-    for number in range(len(lines)):
-        if number in taken:
-            continue
-        chain = [lines[number]]
-        while number in follower:
-            number = follower[number]
-            chain.append(lines[number])
-        joined.append(_together(chain))
-    return joined
-
-
-def _step(one: Traced, other: Traced) -> float:
-    """Pixels up or down from where the one would go on to where the other begins."""
-
-    def reached(line: Traced, at: float, end: slice) -> float:
-        x, y = line.x[end], line.y[end]
-        if x[-1] - x[0] < 8:
-            return float(y.mean())
-        slope, height = np.polyfit(x - x.mean(), y, 1)
-        return float(height + np.clip(slope, -0.35, 0.35) * (at - x.mean()))
-
-    middle = (one.x[-1] + other.x[0]) / 2
-    return abs(reached(one, middle, slice(-25, None)) - reached(other, middle, slice(None, 25)))
-
-
-def _ends_between(one: Traced, other: Traced, maps: Maps) -> bool:
-    """Whether the map sees a line end between the two, at their height."""
-    left, right = one.x[-1] / MAP_STEP - 1, other.x[0] / MAP_STEP + 1
-    y = (one.y[-1] + other.y[0]) / 2 / MAP_STEP
-    columns = slice(max(0, int(left)), max(int(right) + 1, int(left) + 1))
-    seen = maps.ends[max(0, int(y) - 4) : int(y) + 2, columns]
-    return bool(seen.size and seen.max() > ENDED)
-
-
-def _together(chain: Sequence[Traced]) -> Traced:
-    x = np.concatenate([line.x for line in chain])
-    order = np.unique(x, return_index=True)[1]
-
-    def both(name: str) -> Values:
-        values: Values = np.concatenate([getattr(line, name) for line in chain])[order]
-        return values
-
-    weights = np.array([len(line.x) for line in chain])
-    likelihood = float(np.dot(weights, [line.likelihood for line in chain]) / weights.sum())
-    return Traced(x[order], both("y"), both("above"), both("below"), likelihood)
