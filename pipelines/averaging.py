@@ -52,11 +52,12 @@ def average(folder: str | Path, names: Sequence[str], weights: Sequence[float], 
             if one != other:
                 raise ConfigError(f"the {what} of {names[0]} and {name} differ; only runs of one shape can be averaged")
     share = [weight / sum(weights) for weight in weights]
-    averaged = first
+    averaged, card = first, checkpoint.find(names[0]) / "card.md"
     if len(bundles) > 1:
         parts = [{"weight": round(one, 4), **bundle.provenance} for one, bundle in zip(share, bundles, strict=True)]
         averaged = replace(first, network=best.mean(bundles, share), provenance={"average_of": parts})
-    checkpoint.save(averaged, folder, bits=bits)
+    kept = card.read_text(encoding="utf-8") if len(bundles) == 1 and card.is_file() else ""
+    checkpoint.save(averaged, folder, kept, bits)
     return averaged
 
 

@@ -61,7 +61,9 @@ def test_a_network_that_another_grew_from_grows_before_the_mean(tmp_path: Path) 
 
 def test_one_bundle_in_8_bits_is_half_as_large_and_says_the_same(tmp_path: Path) -> None:
     name = saved(tmp_path / "a", 0)
+    (tmp_path / "a" / "card.md").write_text("# what it can\n", encoding="utf-8")
     assert main(["average", str(tmp_path / "small"), name, "--bits", "8"]) == 0
+    assert (tmp_path / "small" / "card.md").read_text(encoding="utf-8") == "# what it can\n"
     sizes = [(folder / "network.safetensors").stat().st_size for folder in (tmp_path / "a", tmp_path / "small")]
     assert sizes[1] < 0.75 * sizes[0]  # names and what has one dimension weigh more in a network so small
     large, small = checkpoint.load(name), checkpoint.load(tmp_path / "small")

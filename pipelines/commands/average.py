@@ -23,6 +23,6 @@ def run(arguments: argparse.Namespace) -> int:
     names, weights = zip(*map(parse, arguments.bundles), strict=True)
     averaged = average(arguments.out, names, weights, arguments.bits)
     print(f"{arguments.out}: the mean of {len(names)} networks" if len(names) > 1 else f"{arguments.out}: in 8 bits")
-    if averaged.language is not None:
+    if averaged.language is not None and len(names) > 1:
         print("its decoder was tuned for the first of them; tune it again with recog tune", file=sys.stderr)
     return 0
