@@ -62,9 +62,7 @@ def fit(
     `folder`/state.safetensors holds all that `resume` needs to go on as if nothing had happened. Under `torchrun`
     (`parallel.joined`) every process calls this with the same arguments; `folder` must be one and the same for all.
     """
-    layers = bundle.network.config.layers
-    if config.freeze_layers > layers:
-        raise ConfigError(f"fit.freeze_layers is {config.freeze_layers}; the network has {layers}")
+    fits(config, bundle)
     peers = parallel.current()
     config = decided(config, folder, resume, peers)
     network = bundle.network.to(peers.device)
@@ -124,6 +122,13 @@ def fit(
                     stop.check()
             finish_epoch(bundle, state, dev, config, peers, log, stop.check)
     return choose(bundle, state, dev, peers)
+
+
+def fits(config: FitConfig, bundle: Bundle) -> None:
+    """Refuses settings that ask for more than the network has."""
+    layers = bundle.network.config.layers
+    if config.freeze_layers > layers:
+        raise ConfigError(f"fit.freeze_layers is {config.freeze_layers}; the network has {layers}")
 
 
 def over(epoch: int, minutes: float, state: TrainState, config: FitConfig) -> bool:
