@@ -20,7 +20,7 @@ from recog.recognizer import DecodingOptions, Recognition, Recognizer
 # A line of a page whose words are less likely right than this on average is a stain or an ornament; so is every line of
 # a page on which none reaches the second.
 LEAST_LINE, LEAST_PAGE = 0.05, 0.2
-# A doubtful line is a cell of a table all the same where so many lines of its column are read; those are at most so many
+# A doubtful line is a cell of a table or hard to read all the same where so many lines of its column are read; those are at most so many
 # times as wide as it is, so that a stroke beneath lines of text is none.
 CELLS, WIDER = 3, 3.0
 # A page less likely read than this is tried upside down, so many of its longest lines first, which must be so many times
