@@ -18,6 +18,7 @@ import pytest
 gr = pytest.importorskip("gradio", reason="the page needs gradio: pip install 'recog[app]'")
 
 import app
+import pipelines.web
 from pipelines.handwriting import HandwritingPipeline
 from pipelines.speech import SpeechPipeline
 from pipelines.web.limits import Limits
@@ -139,6 +140,7 @@ def test_a_file_over_the_limit_is_not_kept(monkeypatch: pytest.MonkeyPatch, tmp_
 def test_without_gradio_the_install_line_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(pipelines, "web", pipelines.web)  # imported anew below, and put back after it
     for name in [name for name in sys.modules if name.startswith("pipelines.web") or name.split(".")[0] == "gradio"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "gradio", None)
