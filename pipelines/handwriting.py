@@ -79,7 +79,7 @@ class HandwritingPipeline:
         """What the lines say, without those that say nothing."""
         fitted = [image.fit_height(cut.picture, self.frontend) for cut in cuts]
         features = [image.features(line, self.frontend) for line in fitted]
-        recognitions = self.recognizer.recognise(features, alike=True)
+        recognitions = self.recognizer.recognise(features, ["page"] * len(features))
         lines = [self._line(*found) for found in zip(cuts, features, recognitions, strict=True)]
         return [line for line in lines if line.text]
 

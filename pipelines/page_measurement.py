@@ -119,7 +119,8 @@ def _lines(pipeline: HandwritingPipeline, picture: Image.Image, page: MarkedPage
         outline = np.clip(line.polygon, 0, picture.size)
         cuts.append(crop.cut(picture, crop.Cut(outline, float(np.degrees(np.arctan2(down, across))))))
     features = [image.features(image.fit_height(cut, pipeline.frontend), pipeline.frontend) for cut in cuts]
-    heard = [recognition.hypothesis.text for recognition in pipeline.recognizer.recognise(features, alike=True)]
+    recognitions = pipeline.recognizer.recognise(features, ["page"] * len(features))
+    heard = [recognition.hypothesis.text for recognition in recognitions]
     return metrics.total(
         [metrics.character_counts(rule(line.text), rule(said)) for line, said in zip(lines, heard, strict=True)]
     )

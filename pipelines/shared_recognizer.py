@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
@@ -108,10 +108,12 @@ class SharedRecognizer(Recognizer):
             raise asked.failure
         yield from asked.found
 
-    def read(self, samples: Sequence[NDArray[np.float32]], alike: bool = False) -> list[Recognition]:
+    def read(
+        self, samples: Sequence[NDArray[np.float32]], documents: Sequence[Hashable] | None = None
+    ) -> list[Recognition]:
         """As `Recognizer.read`, beside others."""
         with CORES.taken():
-            return super().read(samples, alike)
+            return super().read(samples, documents)
 
     def _ask(self, asked: _Asked) -> None:
         """Waits until it is answered, or the network is free: then answers it with whoever else waits."""

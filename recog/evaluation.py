@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,17 +107,17 @@ def evaluate(
     progress: Callable[[int], object] | None = None,
     harder: Callable[[Waveform, int, str], Waveform] | None = None,
 ) -> Evaluation:
-    """Recognises every row, `chunk` files at a time, similar lengths together; `progress` is told how many are done.
+    """Recognises every row, about `chunk` files at a time; `progress` is told how many are done.
 
+    Lines of one page are read together, as they are when the page is read: they are probably in one language.
     `harder` is what recordings go through first (`recog.hardship`): waveform, its rate and the row's name come in.
     """
     started = time.perf_counter()
     bundle, found = recognizer.bundle, {}
     hop_seconds = bundle.frontend.hop_seconds if isinstance(bundle.frontend, SpeechFrontend) else 0.0
-    order = sorted(range(len(rows)), key=lambda index: rows[index].duration or 0.0)
-    for first in range(0, len(order), chunk):
+    for together in portions(rows, chunk):
         features, readable = [], []
-        for index in order[first : first + chunk]:
+        for index in together:
             try:
                 decoded = frontend.decode(rows[index].path, bundle.frontend)
                 if harder and isinstance(decoded, np.ndarray) and isinstance(bundle.frontend, SpeechFrontend):
@@ -126,9 +126,27 @@ def evaluate(
                 readable.append(index)
             except RecogError as error:
                 found[index] = Pair(rows[index], "", str(error))
-        for index, matrix, recognition in zip(readable, features, recognizer.recognise(features), strict=True):
+        recognitions = recognizer.recognise(features, [rows[index].document for index in readable])
+        for index, matrix, recognition in zip(readable, features, recognitions, strict=True):
             found[index] = Pair(rows[index], recognition.text, audio_seconds=(len(matrix) - 1) * hop_seconds)
         if progress:
-            progress(min(chunk, len(order) - first))
+            progress(len(together))
     pairs = tuple(found[index] for index in range(len(rows)))
     return Evaluation(pairs, bundle.text_rule, time.perf_counter() - started, sum(p.audio_seconds for p in pairs))
+
+
+def portions(rows: Sequence[Row], chunk: int) -> list[list[int]]:
+    """Numbers of all rows, about `chunk` at a time: similar lengths together, and whole documents of at most `chunk` rows."""
+    order = sorted(range(len(rows)), key=lambda index: rows[index].duration or 0.0)
+    documents: dict[Hashable, list[int]] = {}
+    for index in order:
+        documents.setdefault(rows[index].document or index, []).append(index)
+    found: list[list[int]] = []
+    for numbers in documents.values():
+        for first in range(0, len(numbers), chunk):
+            part = numbers[first : first + chunk]
+            if found and len(found[-1]) + len(part) <= chunk:
+                found[-1] += part
+            else:
+                found.append(part)
+    return found

@@ -42,6 +42,12 @@ class Row:
     # Where it stands in its manifest, counted from 1; 0 for a row that comes from elsewhere.
     line: int = field(default=0, compare=False)
 
+    @property
+    def document(self) -> tuple[str, str] | None:
+        """The source and the page that it is a line of; None where its line of the manifest tells no `page`."""
+        page = self.fields.get("page")
+        return None if page is None else (str(self.fields.get("source", "")), str(page))
+
 
 def read(path: str | Path, part: str | None = None) -> list[Row]:
     """All rows of a manifest, or those whose `part` is the given one. A malformed line is refused by its number."""

@@ -1,6 +1,6 @@
 """Bundle + decoding options -> hypotheses. The only place where network and decoder meet."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -141,17 +141,20 @@ class Recognizer:
         unit = self.bundle.frontend.hop_seconds if isinstance(self.bundle.frontend, SpeechFrontend) else 1.0
         return self.shortening * unit
 
-    def recognise(self, features: Sequence[Tensor], alike: bool = False) -> list[Recognition]:
+    def recognise(self, features: Sequence[Tensor], documents: Sequence[Hashable] | None = None) -> list[Recognition]:
         """Feature matrices (T, F) of any lengths -> a recognition of each, in the same order.
 
-        `alike`: they are of one document, probably in one language.
+        `documents` names what each is of, such as its page: what is of one document is probably in one language.
         """
         found = dict(self.looks(features))
         numbers = list(found)  # decoded in the order they came in, short ones first
-        recognitions = dict(zip(numbers, self.read([found[number] for number in numbers], alike), strict=True))
+        of = [documents[number] for number in numbers] if documents else None
+        recognitions = dict(zip(numbers, self.read([found[number] for number in numbers], of), strict=True))
         return [recognitions[number] for number in range(len(features))]
 
-    def read(self, samples: Sequence[NDArray[np.float32]], alike: bool = False) -> list[Recognition]:
+    def read(
+        self, samples: Sequence[NDArray[np.float32]], documents: Sequence[Hashable] | None = None
+    ) -> list[Recognition]:
         """Log-probabilities of each sample, as `log_probs` or `looks` give them -> a recognition of each."""
         alphabet = self.bundle.alphabet
         looks = [sample[: len(self.views)] if sample.ndim == 3 else sample[None] for sample in samples]
@@ -164,7 +167,7 @@ class Recognizer:
         else:
             letters = [[self.letters(look) for look in sample] for sample in looks]
             if isinstance(self.decoder, MultilingualDecoder):
-                proposals = self.decoder.propose(letters, alike)
+                proposals = self.decoder.propose(letters, documents)
             else:
                 proposed = iter(self.decoder.decode_many([look for sample in letters for look in sample]))
                 proposals = [[next(proposed) for _ in sample] for sample in letters]

@@ -101,3 +101,18 @@ def test_handwriting_has_no_seconds_of_sound(tmp_path: Path) -> None:
     found = evaluation.evaluate(Recognizer(random_bundle(TINY_HANDWRITING, "ab", "strict")), rows)
     assert found.audio_seconds == 0
     assert not found.failures
+
+
+def test_lines_of_a_page_are_read_together() -> None:
+    def row(page: str | None, source: str = "a", duration: float | None = None) -> Row:
+        fields = {"source": source} | ({"page": page} if page else {})
+        return Row("x", Path("x"), "image", "x", duration, fields)
+
+    rows = [row("1"), row("2"), row("1"), row("1", "b"), row(None), row("2"), row(None)]
+    # By hand: pages 1 (0, 2), 2 (1, 5), another source's 1 (3), rows of no page, each for itself.
+    assert evaluation.portions(rows, 3) == [[0, 2], [1, 5, 3], [4, 6]]
+    assert evaluation.portions(rows, 2) == [[0, 2], [1, 5], [3, 4], [6]]
+    assert evaluation.portions(rows, 1) == [[0], [2], [1], [5], [3], [4], [6]]
+    # Without pages: similar lengths together.
+    assert evaluation.portions([row(None, duration=length) for length in (3.0, 1.0, 2.0)], 2) == [[1, 2], [0]]
+    assert row("1").document == ("a", "1") and row(None).document is None

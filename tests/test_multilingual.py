@@ -12,7 +12,7 @@ from pipelines.bundle_language import by_language, describe, put_models
 from pipelines.cli import main
 from recog import checkpoint, language
 from recog.ctc.decoder import Decoder
-from recog.ctc.multilingual import MultilingualDecoder, said_by_others
+from recog.ctc.multilingual import MultilingualDecoder, of_documents, said_by_others
 from recog.ctc.options import DecoderOptions, Favour
 from recog.errors import ConfigError
 from recog.lm import binary
@@ -94,8 +94,15 @@ def test_lines_of_a_page_speak_for_each_other() -> None:
     both = MultilingualDecoder(decoders())
     lines = [[uncertain(text, sure)] for text, sure in (("ba ba ba", 0.9), ("bab ba ba", 0.9), ("ab", 0.55))]
     assert both.propose(lines)[2][0][0].text == "ab"
-    assert both.propose(lines, alike=True)[2][0][0].text == "ba"
-    assert both.propose([], alike=True) == []
+    assert both.propose(lines, ["page"] * 3)[2][0][0].text == "ba"
+    assert both.propose(lines, ["page", "page", "other"])[2][0][0].text == "ab"
+    assert both.propose(lines, ["page", None, None])[2][0][0].text == "ab"
+    assert both.propose([], []) == []
+
+
+def test_samples_are_gathered_by_their_document() -> None:
+    assert of_documents(["b", None, "a", "b", None]) == [[0, 3], [2]]
+    assert of_documents([]) == []
 
 
 def test_languages_that_differ_in_more_than_their_models_are_refused() -> None:

@@ -5,7 +5,8 @@ French. Whole texts compete instead: log P(text | language) of each language's o
 (`DecoderOptions.languages`): a network that saw little of it finds its letters less likely.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,7 @@ from recog.ctc.options import DecoderOptions
 from recog.errors import ConfigError
 
 Look = NDArray[np.float32]
-# What the other lines of a page may say for a language at most, in nats: a quotation in another one is still read.
+# What the other lines of a document may say for a language at most, in nats: a quotation in another one is still read.
 MOST_SAID = 10.0
 
 
@@ -42,20 +43,23 @@ class MultilingualDecoder:
         read = [decoder.decode(log_probs) for decoder in self.decoders.values()]
         return self._together(read, self._favours)
 
-    def propose(self, samples: Sequence[Sequence[Look]], alike: bool = False) -> list[list[list[Hypothesis]]]:
+    def propose(
+        self, samples: Sequence[Sequence[Look]], documents: Sequence[Hashable] | None = None
+    ) -> list[list[list[Hypothesis]]]:
         """For each sample its looks, each (T, S) -> for each look what is proposed, best first.
 
         The first look is read in all languages, the others in that of its best text alone: with three looks and two
-        languages a third more work than with one language. Samples that are `alike`, lines of one page, are probably in
-        one language: what the others say of it counts for each, up to MOST_SAID.
+        languages a third more work than with one language. `documents` names what each sample is of: lines of one page
+        are probably in one language, and what the others say of it counts for each, up to MOST_SAID. Without it, and
+        where the name is None, each is read for itself.
         """
         languages = list(self.decoders)
         firsts = [looks[0] for looks in samples]
         read = [self.decoders[language].decode_many(firsts) for language in languages]
         favours = np.tile(self._favours, (len(samples), 1))
         scores = np.array([[_score(found) for found in of_sample] for of_sample in zip(*read, strict=True)])
-        if alike and len(samples):
-            favours += said_by_others(scores + favours)
+        for places in of_documents(documents or ()):
+            favours[places] += said_by_others((scores + favours)[places])
         best = [languages[int(place)] for place in np.argmax(scores + favours, axis=1)] if len(samples) else []
         others = {
             language: self._others(
@@ -86,6 +90,15 @@ class MultilingualDecoder:
         for one in sorted(raised, key=lambda one: -one.score):
             kept.setdefault((one.labels, one.text), one)
         return list(kept.values())[: self.options.n_best]
+
+
+def of_documents(documents: Sequence[Hashable]) -> list[list[int]]:
+    """The document each sample is of, None for none -> the places of each document's samples."""
+    places = defaultdict[Hashable, list[int]](list)
+    for place, document in enumerate(documents):
+        if document is not None:
+            places[document].append(place)
+    return list(places.values())
 
 
 def said_by_others(scores: NDArray[np.float64]) -> NDArray[np.float64]:
