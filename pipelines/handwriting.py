@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 from torch import Tensor
@@ -13,9 +14,10 @@ from recog.activity import ink
 from recog.checkpoint import Bundle
 from recog.errors import ConfigError
 from recog.image import HandwritingFrontend
-from recog.layout.cut import LinePicture
-from recog.layout.lines import find_lines
 from recog.recognizer import DecodingOptions, Recognition, Recognizer
+
+if TYPE_CHECKING:
+    from recog.layout.cut import LinePicture
 
 # A line of a page whose words are less likely right than this on average is a stain or an ornament; so is every line of
 # a page on which none reaches the second.
@@ -54,6 +56,8 @@ class HandwritingPipeline:
 
     def __call__(self, source: str | Path | bytes | Image.Image, progress: Progress | None = None) -> PageTranscript:
         """A file, its bytes (png, jpg, webp, tiff, bmp) or an open picture -> transcript. A page without writing gives an empty one."""
+        from recog.layout.lines import find_lines  # brings parts of SciPy that take a while: sound does without
+
         page = image.read(source)
         cuts = find_lines(page)
         lines = self._read(cuts) if progress is None else self._read_in_parts(cuts, progress)
@@ -67,7 +71,7 @@ class HandwritingPipeline:
         text = "\n".join(line.text for line in lines)
         return PageTranscript(text, tuple(lines), page.width, page.height, self.recognizer.calibrated)
 
-    def _read_in_parts(self, cuts: Sequence[LinePicture], progress: Progress) -> list[WrittenLine]:
+    def _read_in_parts(self, cuts: Sequence["LinePicture"], progress: Progress) -> list[WrittenLine]:
         """The same, ten lines at a time."""
         lines: list[WrittenLine] = []
         for first in range(0, len(cuts), TOGETHER):
@@ -75,7 +79,7 @@ class HandwritingPipeline:
             lines += self._read(cuts[first : first + TOGETHER])
         return lines
 
-    def _read(self, cuts: Sequence[LinePicture]) -> list[WrittenLine]:
+    def _read(self, cuts: Sequence["LinePicture"]) -> list[WrittenLine]:
         """What the lines say, without those that say nothing."""
         fitted = [image.fit_height(cut.picture, self.frontend) for cut in cuts]
         features = [image.features(line, self.frontend) for line in fitted]
@@ -83,7 +87,7 @@ class HandwritingPipeline:
         lines = [self._line(*found) for found in zip(cuts, features, recognitions, strict=True)]
         return [line for line in lines if line.text]
 
-    def _line(self, cut: LinePicture, features: Tensor, recognition: Recognition) -> WrittenLine:
+    def _line(self, cut: "LinePicture", features: Tensor, recognition: Recognition) -> WrittenLine:
         """Columns of the scaled line -> pixels of the cut -> the box on the page."""
         width, height = cut.picture.size
         column_px = height / self.frontend.height_px

@@ -48,6 +48,8 @@ def place_rows(source: str | Path, out: str | Path, bundle: str | Path | None = 
         if row.media != fitting:
             raise ConfigError(f"row {row.id} holds {row.media}, but bundle {loaded.name} reads {loaded.kind}")
     recognizer = Recognizer(loaded, DecodingOptions(beam=0, device=device))
+    if fitting == "audio":  # the first look is the one that has its sounds where they are
+        recognizer.views = recognizer.views[:1]
     placer = _Placer(recognizer)
     written: list[dict[str, Any]] = []
     without: list[tuple[str, str]] = []

@@ -145,9 +145,10 @@ def load(name_or_path: str | Path) -> Bundle:
         text.rule(described["text_rule"])
         frontend: Frontend = build(_FRONTENDS[described["kind"]], described["frontend"], "frontend")
         alphabet = Alphabet(tuple(described["alphabet"]))
-        network = Network(build(NetworkConfig, described["network"], "network"), frontend.features, len(alphabet))
+        with torch.device("meta"):  # no weights are drawn only to be overwritten
+            network = Network(build(NetworkConfig, described["network"], "network"), frontend.features, len(alphabet))
         weights = load_file(folder / "network.safetensors")
-        network.load_state_dict(unpacked(weights))
+        network.load_state_dict(unpacked(weights), assign=True)
         network.eval()
         name, text_rule, provenance = described["name"], described["text_rule"], described["provenance"]
         written = restorer.load(folder / restorer.FILE) if (folder / restorer.FILE).is_file() else None

@@ -8,10 +8,11 @@ import soundfile
 from conftest import SPOKEN_TEXTS, TINY_SPEECH, WRITTEN_TEXTS, draw_line, spell_wave
 from PIL import Image
 
-from pipelines import HandwritingPipeline, SpeechPipeline, handwriting
+from pipelines import HandwritingPipeline, SpeechPipeline
 from pipelines.transcription import default_bundle, transcribe
 from recog.ctc.hypothesis import Hypothesis, Span, Word
 from recog.errors import CheckpointError, ConfigError, InputError
+from recog.layout import lines
 from recog.layout.cut import LinePicture
 from recog.recognizer import DecodingOptions, Recognition
 
@@ -32,7 +33,7 @@ def test_a_page_tells_how_far_it_is_and_reads_the_same(
     reader: HandwritingPipeline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cuts = [LinePicture.whole(draw_line(text)) for text in (WRITTEN_TEXTS * 3)[:23]]
-    monkeypatch.setattr(handwriting, "find_lines", lambda page, **_: cuts)
+    monkeypatch.setattr(lines, "find_lines", lambda page, **_: cuts)
     page, shares = Image.new("L", (300, 600), 240), list[float]()
     assert reader(page, shares.append) == reader(page)
     # Lines are found in a quarter of the time; then 10 and 10 of 23 are read, and the last three.

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.fft
 
 from recog.audio import Waveform
 from recog.augment.recordings import collection
@@ -72,6 +71,8 @@ def stretch_of(waveform: Waveform, size: int, random: np.random.Generator) -> Wa
 
 def pink(size: int, random: np.random.Generator) -> Waveform:
     """(size,) of noise whose power falls with 1 / f: as much in every octave."""
+    import scipy.fft  # takes half a second to import: only who asks for noise pays
+
     whole = scipy.fft.next_fast_len(size, real=True)
     bins = whole // 2 + 1
     spectrum = random.standard_normal(2 * bins, np.float32).view(np.complex64)

@@ -76,12 +76,12 @@ class Lexicon:
         left_out: list[str] = []
         owners, lengths, flat = array("i"), array("q"), array("i")
         for word, ways in pronunciations.items():
-            distinct = {tuple(way) for way in ways}
-            good = [way for way in distinct if way and all(s in labels for s in way)]
+            spelled = {tuple([labels.get(symbol, 0) for symbol in way]) for way in ways}
+            good = [way for way in spelled if way and 0 not in way]
             for way in good:
                 owners.append(len(known))
                 lengths.append(len(way))
-                flat.extend([labels[symbol] for symbol in way])
+                flat.extend(way)
             (known if good else left_out).append(word)
         return cls._of(
             known,

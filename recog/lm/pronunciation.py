@@ -19,6 +19,7 @@ Pronunciations = dict[str, tuple[tuple[str, ...], ...]]
 _VARIANT = re.compile(r"(.+)\([0-9]+\)")
 # A vowel's stress: 0 none, 1 primary, 2 secondary.
 _STRESSED = re.compile(r"([^\W\d]+)[012]")
+_COMMENT = re.compile(r"(?:^|\s)#")
 _COMMENT_LINES = (";;;", "##")
 
 
@@ -29,6 +30,8 @@ def read(path: str | Path, stress: bool = False, phones: Container[str] | None =
     are, with the line's number: text that is not UTF-8, a word without phones, phones without a word.
     """
     found: Pronunciations = {}
+    # Each phone as it is written -> as it is kept, one string for a million occurrences.
+    kept: dict[str, str] = {}
     with reading(path) as source:
         for number, raw in enumerate(source.stream, 1):
             try:
@@ -44,14 +47,15 @@ def read(path: str | Path, stress: bool = False, phones: Container[str] | None =
                     f"line {number} of {path} is {line.strip()[:60]!r}; expected a word and its phones, parted by spaces, "
                     "or by a tab after the word"
                 )
-            # One string for each phone, not one for each of a million occurrences.
-            way = tuple(sys.intern(phone if stress else unstressed(phone)) for phone in way)
-            strange = [phone for phone in way if phones is not None and phone not in phones]
-            if strange:
-                raise LanguageModelError(
-                    f"line {number} of {path} says {word!r} with {strange[0]!r}, which is not among the phones asked "
-                    "for; correct it, or read with or without stress"
-                )
+            for phone in way:
+                if phone not in kept:
+                    kept[phone] = sys.intern(phone if stress else unstressed(phone))
+                    if phones is not None and kept[phone] not in phones:
+                        raise LanguageModelError(
+                            f"line {number} of {path} says {word!r} with {kept[phone]!r}, which is not among the "
+                            "phones asked for; correct it, or read with or without stress"
+                        )
+            way = tuple([kept[phone] for phone in way])
             ways = found.get(word, ())
             if way not in ways:
                 found[word] = (*ways, way)
@@ -65,10 +69,11 @@ def _parted(line: str) -> tuple[str, tuple[str, ...]]:
     word, tab, rest = line.partition("\t")
     if not tab:
         word, _, rest = line.strip().partition(" ")
-    variant = _VARIANT.fullmatch(word.strip())
+    word = word.strip()
+    variant = _VARIANT.fullmatch(word) if word.endswith(")") else None
     # A comment begins with a # that stands alone: "#" might be a word.
-    phones = re.split(r"(?:^|\s)#", rest, maxsplit=1)[0]
-    return variant[1] if variant else word.strip(), tuple(phones.split())
+    phones = _COMMENT.split(rest, maxsplit=1)[0] if "#" in rest else rest
+    return variant[1] if variant else word, tuple(phones.split())
 
 
 def unstressed(phone: str) -> str:
