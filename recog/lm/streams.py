@@ -58,7 +58,7 @@ def _packing(raw: IO[bytes], suffix: str, mode: str) -> IO[bytes]:
     if suffix == ".gz":
         return cast(IO[bytes], gzip.open(raw, mode))
     if suffix == ".xz":
-        packed = lzma.open(raw, mode)
-        # Its own lines come four times slower.
-        return cast(IO[bytes], io.BufferedReader(packed) if mode == "rb" else packed)
+        if mode == "rb":  # its own lines come four times slower
+            return io.BufferedReader(lzma.open(raw))
+        return cast(IO[bytes], lzma.open(raw, mode))
     return raw
