@@ -12,7 +12,7 @@ from pipelines.bundle_language import by_language, describe, put_models
 from pipelines.cli import main
 from recog import checkpoint, language
 from recog.ctc.decoder import Decoder
-from recog.ctc.multilingual import MultilingualDecoder, of_documents, said_by_others
+from recog.ctc.multilingual import IN_QUESTION, MultilingualDecoder, of_documents, said_by_others
 from recog.ctc.options import DecoderOptions, Favour
 from recog.errors import ConfigError
 from recog.lm import binary
@@ -103,6 +103,24 @@ def test_lines_of_a_page_speak_for_each_other() -> None:
 def test_samples_are_gathered_by_their_document() -> None:
     assert of_documents(["b", None, "a", "b", None]) == [[0, 3], [2]]
     assert of_documents([]) == []
+
+
+def test_a_language_out_of_question_is_not_read_in_full() -> None:
+    long = uncertain("ba " * 12 + "ba", 0.8)  # the other language's word, thirteen times
+    apart = {code: one.decode(long) for code, one in decoders().items()}
+    assert apart["fr"][0].score - apart["en"][0].score > IN_QUESTION
+    [[proposed]] = MultilingualDecoder(decoders()).propose([[long]])
+    assert [(one.text, one.score) for one in proposed] == [(one.text, pytest.approx(one.score)) for one in apart["fr"]]
+
+
+def test_a_narrowed_decoder_is_one_of_a_smaller_beam() -> None:
+    for seed in range(5):
+        matrix = oracles.random_log_probs(14, 4, seed, 2.0)
+        for code, one in decoders().items():
+            own = {"en": ONE, "fr": OTHER}[code]
+            small = Decoder(SYMBOLS, replace(OPTIONS, beam=2, n_best=1), None, own)
+            assert one.narrowed(2).decode(matrix) == small.decode(matrix)
+            assert one.narrowed(10**6).options.beam == OPTIONS.beam
 
 
 def test_languages_that_differ_in_more_than_their_models_are_refused() -> None:

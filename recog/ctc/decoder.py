@@ -7,10 +7,12 @@ text = decoder.text(log_probs)                  # only the best text, in less ti
 stream = decoder.stream()                       # frames in chunks of any size, same results
 """
 
+import copy
 import itertools
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
@@ -74,6 +76,14 @@ class Decoder:
         )
         self.reader = Reader(self.symbols, space, self.options, self.knowledge)
         self._rooms: SimpleQueue[Room] = SimpleQueue()
+
+    def narrowed(self, beam: int) -> "Decoder":
+        """One that looks for the best text alone, in a beam of at most so many; it shares what is known."""
+        other = copy.copy(self)
+        other.options = replace(self.options, beam=min(beam, self.options.beam), n_best=1)
+        other.limits = self.limits._replace(beam=other.options.beam)
+        other._rooms = SimpleQueue()
+        return other
 
     def decode(self, log_probs: NDArray[np.float32]) -> list[Hypothesis]:
         """(T, S) natural-log probabilities -> the `n_best` hypotheses, best first; fewer where there are fewer.

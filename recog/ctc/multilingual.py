@@ -5,6 +5,7 @@ French. Whole texts compete instead: log P(text | language) of each language's o
 (`DecoderOptions.languages`): a network that saw little of it finds its letters less likely.
 """
 
+import itertools
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +21,8 @@ from recog.errors import ConfigError
 Look = NDArray[np.float32]
 # What the other lines of a document may say for a language at most, in nats: a quotation in another one is still read.
 MOST_SAID = 10.0
+# Which languages are in question is found in a beam of this many; those so many nats behind the best are not read in full.
+GLANCE, IN_QUESTION = 8, 8.0
 
 
 class MultilingualDecoder:
@@ -33,6 +36,7 @@ class MultilingualDecoder:
         first = next(iter(self.decoders.values()))
         if any(one.symbols != first.symbols or one.options != first.options for one in self.decoders.values()):
             raise ConfigError("the decoders of several languages must have the same symbols and options")
+        self._glancing = {code: decoder.narrowed(GLANCE) for code, decoder in self.decoders.items()}
         self.symbols: tuple[str, ...] = first.symbols
         self.options: DecoderOptions = first.options
         favoured = {one.code: one.nats for one in self.options.languages}
@@ -48,19 +52,25 @@ class MultilingualDecoder:
     ) -> list[list[list[Hypothesis]]]:
         """For each sample its looks, each (T, S) -> for each look what is proposed, best first.
 
-        The first look is read in all languages, the others in that of its best text alone: with three looks and two
-        languages a third more work than with one language. `documents` names what each sample is of: lines of one page
+        The first look is read in all languages that a narrow beam leaves in question, the others in that of its best
+        text alone: hardly more work than with one language. `documents` names what each sample is of: lines of one page
         are probably in one language, and what the others say of it counts for each, up to MOST_SAID. Without it, and
         where the name is None, each is read for itself.
         """
         languages = list(self.decoders)
         firsts = [looks[0] for looks in samples]
-        read = [self.decoders[language].decode_many(firsts) for language in languages]
         favours = np.tile(self._favours, (len(samples), 1))
-        scores = np.array([[_score(found) for found in of_sample] for of_sample in zip(*read, strict=True)])
+        glances = [one.decode_many(firsts) for one in self._glancing.values()]
+        scores = favours + _best(glances, len(samples))
         for places in of_documents(documents or ()):
-            favours[places] += said_by_others((scores + favours)[places])
-        best = [languages[int(place)] for place in np.argmax(scores + favours, axis=1)] if len(samples) else []
+            said = said_by_others(scores[places])
+            scores[places] += said
+            favours[places] += said
+        questions = scores >= scores.max(axis=1, keepdims=True) - IN_QUESTION
+        read = [
+            self._in_question(language, firsts, asked) for language, asked in zip(languages, questions.T, strict=True)
+        ]
+        best = [languages[int(place)] for place in np.argmax(favours + _best(read, len(samples)), axis=1)]
         others = {
             language: self._others(
                 language, [looks for looks, own in zip(samples, best, strict=True) if own == language]
@@ -77,6 +87,11 @@ class MultilingualDecoder:
             ]
             for place, language in enumerate(best)
         ]
+
+    def _in_question(self, language: str, looks: Sequence[Look], asked: NDArray[np.bool_]) -> list[list[Hypothesis]]:
+        """What a language proposes for the looks where it is asked, nothing for the others."""
+        found = iter(self.decoders[language].decode_many(list(itertools.compress(looks, asked))))
+        return [next(found) if one else [] for one in asked]
 
     def _others(self, language: str, samples: Sequence[Sequence[Look]]) -> Iterator[list[list[Hypothesis]]]:
         """What a language proposes for all looks but the first, sample by sample."""
@@ -119,5 +134,7 @@ def _raised(hypothesis: Hypothesis, nats: float) -> Hypothesis:
     return replace(hypothesis, score=hypothesis.score + nats, parts=replace(parts, boost=parts.boost + nats))
 
 
-def _score(hypotheses: Sequence[Hypothesis]) -> float:
-    return hypotheses[0].score if hypotheses else -np.inf
+def _best(lists: Sequence[Sequence[Sequence[Hypothesis]]], samples: int) -> NDArray[np.float64]:
+    """For each language what it proposes for each sample -> the best scores (N, L), -inf where nothing is proposed."""
+    scores = [[found[0].score if found else -np.inf for found in of_language] for of_language in lists]
+    return np.array(scores, np.float64).reshape(len(lists), samples).T
