@@ -5,7 +5,6 @@ have several words. Nodes are numbered breadth first, so the children of a node 
 """
 
 import itertools
-from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -72,23 +71,25 @@ class Lexicon:
     ) -> "Lexicon":
         """Words spelled in symbols of any length, such as {"read": [("R", "EH", "D"), ("R", "IY", "D")]}."""
         labels = {symbol: number for number, symbol in enumerate(symbols, start=1)}
-        known: list[str] = []
-        left_out: list[str] = []
-        owners, lengths, flat = array("i"), array("q"), array("i")
-        for word, ways in pronunciations.items():
-            spelled = {tuple([labels.get(symbol, 0) for symbol in way]) for way in ways}
-            good = [way for way in spelled if way and 0 not in way]
-            for way in good:
-                owners.append(len(known))
-                lengths.append(len(way))
-                flat.extend(way)
-            (known if good else left_out).append(word)
+        words = list(pronunciations)
+        # All ways of all words at once: a lexicon is built whenever a recogniser starts.
+        said = [dict.fromkeys(map(tuple, ways)) for ways in pronunciations.values()]
+        ways = list(itertools.chain.from_iterable(said))
+        lengths, owners = _lengths(ways), np.repeat(np.arange(len(words)), _lengths(said))
+        symbols_said = itertools.chain.from_iterable(ways)
+        flat = np.fromiter((labels.get(symbol, 0) for symbol in symbols_said), np.int32, int(lengths.sum()))
+        strange = np.concatenate(([0], np.cumsum(flat == 0)))
+        ends = np.cumsum(lengths)
+        good = (strange[ends] == strange[ends - lengths]) & (lengths > 0)
+        spelled = np.zeros(len(words), bool)
+        spelled[owners[good]] = True
+        number = np.cumsum(spelled) - 1  # of each word among those that can be spelled
         return cls._of(
-            known,
-            np.array(owners, np.int32),
-            np.array(lengths, np.int64),
-            np.array(flat, np.int32),
-            left_out,
+            list(itertools.compress(words, spelled)),
+            number[owners[good]].astype(np.int32),
+            lengths[good],
+            flat[np.repeat(good, lengths)],
+            list(itertools.compress(words, ~spelled)),
         )
 
     @classmethod

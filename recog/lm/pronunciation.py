@@ -47,15 +47,15 @@ def read(path: str | Path, stress: bool = False, phones: Container[str] | None =
                     f"line {number} of {path} is {line.strip()[:60]!r}; expected a word and its phones, parted by spaces, "
                     "or by a tab after the word"
                 )
-            for phone in way:
-                if phone not in kept:
+            if not kept.keys() >= set(way):
+                for phone in way:
                     kept[phone] = sys.intern(phone if stress else unstressed(phone))
                     if phones is not None and kept[phone] not in phones:
                         raise LanguageModelError(
                             f"line {number} of {path} says {word!r} with {kept[phone]!r}, which is not among the "
                             "phones asked for; correct it, or read with or without stress"
                         )
-            way = tuple([kept[phone] for phone in way])
+            way = tuple(map(kept.__getitem__, way))
             ways = found.get(word, ())
             if way not in ways:
                 found[word] = (*ways, way)
