@@ -73,7 +73,7 @@ class Lexicon:
         labels = {symbol: number for number, symbol in enumerate(symbols, start=1)}
         words = list(pronunciations)
         # All ways of all words at once: a lexicon is built whenever a recogniser starts.
-        said = [dict.fromkeys(map(tuple, ways)) for ways in pronunciations.values()]
+        said = [list(dict.fromkeys(map(tuple, ways))) for ways in pronunciations.values()]
         ways = list(itertools.chain.from_iterable(said))
         lengths, owners = _lengths(ways), np.repeat(np.arange(len(words)), _lengths(said))
         symbols_said = itertools.chain.from_iterable(ways)
