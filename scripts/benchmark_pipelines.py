@@ -1,4 +1,5 @@
-"""Times the whole road from a file to its transcript: reading, features or layout, network, decoding; bundle loaded before.
+"""Times the whole road from a file to its transcript: reading, features or layout, network, decoding; with the bundle loaded
+before, and from the command given to its first word.
 
 python scripts/benchmark_pipelines.py --speech RECORDING --page PICTURE [--json FILE]
 """
@@ -6,6 +7,7 @@ python scripts/benchmark_pipelines.py --speech RECORDING --page PICTURE [--json 
 import argparse
 import json
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -18,6 +20,8 @@ import torch
 from pipelines.transcription import load
 from recog.recognizer import DecodingOptions
 
+ROOT = Path(__file__).resolve().parents[1]
+
 
 def timed(call: Callable[[], object], runs: int) -> list[float]:
     """Seconds of each of `runs` calls, after one that warms up."""
@@ -27,6 +31,20 @@ def timed(call: Callable[[], object], runs: int) -> list[float]:
         started = time.perf_counter()
         call()
         seconds.append(time.perf_counter() - started)
+    return seconds
+
+
+def first_word(path: Path, decoding: Sequence[str]) -> float:
+    """Seconds from the start of a `recog transcribe` of its own to the first it says: interpreter, imports, bundle and all."""
+    command = [sys.executable, "-m", "recog", "transcribe", str(path.resolve()), *decoding]
+    started = time.perf_counter()
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert process.stdout is not None
+        said = process.stdout.read(1)
+        seconds = time.perf_counter() - started
+        process.stdout.read()
+    if not said or process.returncode:
+        raise SystemExit(f"{' '.join(command)} said nothing, or ended with {process.returncode}")
     return seconds
 
 
@@ -46,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             loading = time.perf_counter() - started
             seconds = timed(lambda pipeline=pipeline, path=path: pipeline(path), arguments.runs)
             transcript = pipeline(path)
+            command = ["--greedy"] if beam == 0 else []
+            words = [first_word(path, command) for _ in range(arguments.runs)]
             rows.append(
                 {
                     "bundle": bundle,
@@ -54,15 +74,16 @@ def main(argv: Sequence[str] | None = None) -> int:
                     "load_seconds": round(loading, 3),
                     "seconds": round(statistics.median(seconds), 3),
                     "slowest": round(max(seconds), 3),
+                    "first_word": round(statistics.median(words), 3),
                     "amount": getattr(transcript, "duration", None) or len(getattr(transcript, "lines", ())),
                 }
             )
     print(
-        f"{'bundle':18} {'decoding':>15} {'threads':>7} {'load s':>7} {'median s':>9} {'slowest s':>9}  seconds of sound, or lines"
+        f"{'bundle':18} {'decoding':>15} {'threads':>7} {'load s':>7} {'median s':>9} {'slowest s':>9} {'command s':>9}  seconds of sound, or lines"
     )
     for row in rows:
         print(
-            f"{row['bundle']:18} {row['decoding']:>15} {row['threads']:7} {row['load_seconds']:7} {row['seconds']:9} {row['slowest']:9}  {row['amount']}"
+            f"{row['bundle']:18} {row['decoding']:>15} {row['threads']:7} {row['load_seconds']:7} {row['seconds']:9} {row['slowest']:9} {row['first_word']:9}  {row['amount']}"
         )
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
