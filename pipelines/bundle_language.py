@@ -9,8 +9,9 @@ from pathlib import Path
 
 from recog import checkpoint, language, phones, rescorer, text
 from recog.errors import ConfigError
-from recog.lm import binary, pronunciation, wordlist
+from recog.lm import binary, pronunciation, spoken, wordlist
 from recog.lm.ngram import SPECIAL, NgramModel
+from recog.lm.spoken import Spoken
 
 # What can be taken out, by the name of its option.
 PARTS = {
@@ -51,9 +52,7 @@ def put_models(
         }
         if not checkpoint.load(name_or_path).network.config.phones:
             raise ConfigError(f"bundle {name_or_path} has no head for phones; train it with network.phones = 39 first")
-        partial = folder / f"partial.{language.PRONUNCIATIONS}"
-        pronunciation.write(partial, said)
-        partial.replace(folder / language.PRONUNCIATIONS)
+        spoken.save(folder / language.PRONUNCIATIONS, Spoken.of(said))
     for path in [] if words is None else [words]:
         _checked(path, "word")
         _copy(path, folder / language.WORDS)
@@ -167,7 +166,7 @@ def describe(name_or_path: str | Path) -> Iterator[str]:
             + ("weights used as the word model" if used else "weights not used" if weights else "no weights")
         )
     if known.pronunciations is not None:
-        ways = sum(map(len, known.pronunciations.values()))
+        ways = len(known.pronunciations.lengths)
         yield f"{language.PRONUNCIATIONS}: {len(known.pronunciations)} words, {ways} ways of saying them"
     options = known.options
     yield (

@@ -5,7 +5,7 @@
                               that suits it (recog.ctc.multilingual)
     lexicon.txt               words that are known (recog.lm.wordlist), instead of the word model's vocabulary; with
                               weights and no words.lm, these are the word model
-    pronunciations.txt.xz     how words are said (recog.lm.pronunciation), for a network with a head for phones
+    pronunciations.safetensors  how words are said (recog.lm.spoken), for a network with a head for phones
     rescorer.safetensors      a recurrent model that judges what the beam proposes (recog.rescorer)
     decoder.json              beam and weights, tuned for this network with these models; how its confidences are
                               calibrated ("confidences") and its words placed ("timing"), where that was tuned too
@@ -26,15 +26,15 @@ from recog.ctc.calibration import MODES, Calibration
 from recog.ctc.options import DecoderOptions
 from recog.ctc.timing import Timing
 from recog.errors import CheckpointError, ConfigError
-from recog.lm import binary, pronunciation, wordlist
+from recog.lm import binary, spoken, wordlist
 from recog.lm.lexicon import Lexicon
 from recog.lm.ngram import NgramModel
-from recog.lm.pronunciation import Pronunciations
+from recog.lm.spoken import Spoken
 from recog.lm.wordlist import WordList
 from recog.rescorer import Rescorer
 
 WORDS, CHARACTERS, LEXICON, DECODER = "words.lm", "characters.lm", "lexicon.txt", "decoder.json"
-PRONUNCIATIONS = "pronunciations.txt.xz"
+PRONUNCIATIONS = "pronunciations.safetensors"
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Language:
     # The words that are known; None: the word model's vocabulary.
     word_list: WordList | None = None
     # How words are said, in phones as recog.phones.CMU_NAMES has them; None: letters alone decide.
-    pronunciations: Pronunciations | None = None
+    pronunciations: Spoken | None = None
     # Judges the texts that a beam proposes, with the weight `options.recurrent`.
     rescorer: Rescorer | None = None
 
@@ -80,7 +80,7 @@ def load(folder: Path) -> Language | None:
     words = binary.load(folder / WORDS) if (folder / WORDS).is_file() else None
     characters = {language: binary.load(path) for language, path in character_files(folder).items()}
     word_list = wordlist.read(folder / LEXICON) if (folder / LEXICON).is_file() else None
-    said = pronunciation.read(folder / PRONUNCIATIONS) if (folder / PRONUNCIATIONS).is_file() else None
+    said = spoken.load(folder / PRONUNCIATIONS) if (folder / PRONUNCIATIONS).is_file() else None
     judge = rescorer.load(folder / rescorer.FILE) if (folder / rescorer.FILE).is_file() else None
     if not any((words, characters, word_list, said, judge)) and not (folder / DECODER).is_file():
         return None
@@ -153,7 +153,7 @@ def save(folder: Path, language: Language) -> None:
     if language.word_list is not None:
         wordlist.write(folder / LEXICON, language.word_list)
     if language.pronunciations is not None:
-        pronunciation.write(folder / PRONUNCIATIONS, language.pronunciations)
+        spoken.save(folder / PRONUNCIATIONS, language.pronunciations)
     if language.rescorer is not None:
         rescorer.save(language.rescorer, folder / rescorer.FILE)
     save_settings(folder, language)

@@ -34,6 +34,7 @@ from recog.lm import pronunciation
 from recog.lm.hotwords import Hotword
 from recog.lm.ngram import NgramModel
 from recog.lm.quantise import quantise
+from recog.lm.spoken import Spoken
 from recog.lm.train import NgramConfig, train
 from recog.models.network import Network
 from recog.recognizer import DecodingOptions
@@ -176,7 +177,7 @@ def test_letters_and_phones_together_weigh_what_they_propose(tmp_path: Path) -> 
     bundle = random_bundle(TINY_SPEECH, "".join(SYMBOLS), "spoken")
     network = Network(replace(TINY_NETWORK, phones=39), TINY_SPEECH.features, len(SYMBOLS) + 1).eval()
     (tmp_path / "cmu.dict").write_text("a AH0\nab AE1 B\nb B\n")
-    said = pronunciation.read(tmp_path / "cmu.dict")
+    said = Spoken.of(pronunciation.read(tmp_path / "cmu.dict"))
     language = Language(WORDS, {}, replace(OPTIONS, beam=20, merge=True, candidates=5), pronunciations=said)
     looking = Observer(replace(bundle, network=network, language=language))
     features = looking.look(_features("ab")).reading

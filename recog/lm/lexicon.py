@@ -6,7 +6,7 @@ have several words. Nodes are numbered breadth first, so the children of a node 
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from recog.compile import compiled
 from recog.errors import LanguageModelError
+from recog.lm.spoken import Spoken
 
 # The node where every word begins.
 ROOT = 0
@@ -70,14 +71,19 @@ class Lexicon:
         cls, pronunciations: Mapping[str, Iterable[Sequence[str]]], symbols: Sequence[str]
     ) -> "Lexicon":
         """Words spelled in symbols of any length, such as {"read": [("R", "EH", "D"), ("R", "IY", "D")]}."""
-        labels = {symbol: number for number, symbol in enumerate(symbols, start=1)}
-        words = list(pronunciations)
+        if not isinstance(pronunciations, Spoken):
+            listed = {
+                word: list(dict.fromkeys(tuple(way) for way in ways if way)) for word, ways in pronunciations.items()
+            }
+            # What has no way of being said cannot be spelled in any symbols.
+            found = cls.of_pronunciations(Spoken.of({word: ways for word, ways in listed.items() if ways}), symbols)
+            return replace(found, left_out=(*found.left_out, *(word for word, ways in listed.items() if not ways)))
         # All ways of all words at once: a lexicon is built whenever a recogniser starts.
-        said = [list(dict.fromkeys(map(tuple, ways))) for ways in pronunciations.values()]
-        ways = list(itertools.chain.from_iterable(said))
-        lengths, owners = _lengths(ways), np.repeat(np.arange(len(words)), _lengths(said))
-        symbols_said = itertools.chain.from_iterable(ways)
-        flat = np.fromiter((labels.get(symbol, 0) for symbol in symbols_said), np.int32, int(lengths.sum()))
+        labels = {symbol: number for number, symbol in enumerate(symbols, start=1)}
+        label_of = np.array([labels.get(phone, 0) for phone in pronunciations.phones], np.int32)
+        words, lengths = pronunciations.words, pronunciations.lengths
+        owners = np.repeat(np.arange(len(words)), pronunciations.ways)
+        flat = label_of[pronunciations.said]
         strange = np.concatenate(([0], np.cumsum(flat == 0)))
         ends = np.cumsum(lengths)
         good = (strange[ends] == strange[ends - lengths]) & (lengths > 0)
