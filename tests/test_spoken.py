@@ -25,6 +25,7 @@ def test_arrays_are_the_dictionary(tmp_path: Path) -> None:
         assert one.ways.tolist() == [2, 1, 1] and one.lengths.tolist() == [3, 3, 1, 4]
         assert one.said.tolist() == [6, 2, 1, 6, 4, 1, 0, 5, 3, 7, 3]
     assert [path.name for path in tmp_path.iterdir()] == ["said"]
+    assert (tmp_path / "said").stat().st_mode & 0o777 == 0o644
 
 
 def test_a_lexicon_of_arrays_is_that_of_the_dictionary() -> None:

@@ -101,6 +101,7 @@ def save(path: str | Path, spoken: Spoken) -> None:
         },
         partial,
     )
+    partial.chmod(0o644)  # safetensors leaves it to the owner alone
     partial.replace(path)
 
 
