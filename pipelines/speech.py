@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipelines.hearing import WINDOWS, Stretch, hear
 from pipelines.transcript import SpeechTranscript, SpokenWord, rewritten, turns_of, words_of
-from recog import audio, checkpoint
+from recog import audio, checkpoint, memory
 from recog.activity import loudness
 from recog.audio import SpeechFrontend, Waveform
 from recog.checkpoint import Bundle
@@ -17,6 +17,8 @@ from recog.recognizer import DecodingOptions, Recognition, Recognizer
 from recog.segments import Cutting
 from recog.voice import DETECTORS
 
+# Memory that was freed is given back whenever so much of a long recording was heard: else 200 MB more were held after 3.6 hours.
+TRIM_SECONDS = 300.0
 # Told of seconds done, and of how many there are, where the file says so.
 Progress = Callable[[float, float | None], None]
 
@@ -141,12 +143,16 @@ class SpeechPipeline:
 
     def _passages(self, blocks: Iterable[Waveform], together: int) -> Iterator[Passage]:
         heard = hear(self.recognizer, blocks, self.listening.cutting, self.listening.voice, together)
+        trimmed = 0.0
         while group := list(itertools.islice(heard, together)):
             recognitions = iter(self.recognizer.read([one.looks for one in group if one.heard]))
             for stretch in group:
                 words = self._place(stretch, next(recognitions)) if stretch.heard else ()
                 end = (stretch.start + stretch.waveform.size) / self.frontend.rate_hz
                 yield Passage(tuple(words), end, not stretch.heard and audio.is_silent(stretch.waveform))
+            if end - trimmed > TRIM_SECONDS:
+                memory.give_back()
+                trimmed = end
 
     def _place(self, stretch: Stretch, recognition: Recognition) -> list[SpokenWord]:
         """The words of one stretch, in seconds of the whole recording."""

@@ -14,14 +14,14 @@ from conftest import LETTER_TONES_HZ, SPOKEN_TEXTS, TINY_SPEECH, spell_wave, ton
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pipelines import SpeechPipeline, hearing
+from pipelines import SpeechPipeline, hearing, speech
 from pipelines.cli import main
 from pipelines.hearing import hear
 from pipelines.rendering import Rendering, render
 from pipelines.speech import Listening
 from pipelines.transcript import SpeechTranscript, SpokenWord, Turn, turns_of
 from pipelines.transcription import Job, Outcome, plan, transcribe_to
-from recog import audio, checkpoint
+from recog import audio, checkpoint, memory
 from recog.audio import Waveform
 from recog.errors import ConfigError, InputError
 from recog.formats import ctm, srt, textgrid, vtt
@@ -51,6 +51,23 @@ def talk(texts: Sequence[str], pause: float = 0.5) -> tuple[Waveform, list[float
         waves += [spell_wave(text, RATE_HZ), np.zeros(round(pause * RATE_HZ), np.float32)]
         at += (waves[-1].size + waves[-2].size) / RATE_HZ
     return np.concatenate(waves), starts
+
+
+def test_a_long_recording_gives_freed_memory_back(speaker: SpeechPipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    wave, _ = talk(SPOKEN_TEXTS * 2)
+    ends = list[float]()
+    given = list[float]()
+    monkeypatch.setattr(speech, "TRIM_SECONDS", 5.0)
+    monkeypatch.setattr(memory, "give_back", lambda: given.append(ends[-1]))
+    for passage in speaker._passages([wave], 2):
+        ends.append(passage.end)
+    # By hand: whenever the passages so far, two at a time, end more than five seconds after the last time.
+    expected, last = list[float](), 0.0
+    for end in [*ends[1::2], *ends[-1:]][: -(-len(ends) // 2)]:
+        if end - last > 5.0:
+            expected.append(end)
+            last = end
+    assert given == expected and len(given) > 1
 
 
 @pytest.mark.parametrize("pause", [0.5, 8.0])
