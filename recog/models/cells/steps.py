@@ -3,8 +3,47 @@
 import torch
 from torch import Tensor
 
-from recog.models.cells.rules import PeepholeRule, StandardRule, sigmoid_back, tanh_back
+from recog.models.cells.rules import OriginalRule, PeepholeRule, StandardRule, sigmoid_back, tanh_back
 from recog.models.cells.sequence import Parts, outer
+
+
+class GatedStep:
+    """The cell of 1997 whose sums see the gates of the step before, too. Weight: (K, K), K = 2 H / block + H; state: h, c, gates.
+
+    Kept: the gates and sigmas of the cells, as `OriginalRule` leaves them.
+    """
+
+    noted = 0
+
+    def __init__(self, rows: int, block: int, truncated: bool) -> None:
+        self.rule, self.kept = OriginalRule(block, truncated), rows
+
+    def ahead(self, z: Tensor, before: Parts, after: Parts, kept: Tensor, weights: Parts) -> None:
+        """One map of all that is seen; the gates are handed on as they are."""
+        h, c, seen = before
+        torch.addmm(z, torch.cat([h, seen], dim=1), weights[0].t(), out=kept)
+        self.rule.ahead(kept, c, after[1], after[0], weights[0])
+        after[2].copy_(kept[:, : seen.shape[1]])
+
+    def back(
+        self, kept: Tensor, before: Parts, after: Parts, errors: Parts, dz: Tensor, noted: Tensor, weights: Parts
+    ) -> None:
+        """Errors of a gate come from its own step and, unless truncated, from the next one, which saw it."""
+        (dh, dc, dseen), n = errors, before[2].shape[1]
+        self.rule.back(kept, before[1], after[1], dh, dc, dz, weights[0])
+        later = torch.empty_like(dseen)
+        sigmoid_back(dseen, kept[:, :n], later)
+        dz[:, :n] += later
+        if self.rule.truncated:
+            dh.zero_()
+            dseen.zero_()
+            return
+        torch.mm(dz, weights[0][:, : dh.shape[1]], out=dh)
+        torch.mm(dz, weights[0][:, dh.shape[1] :], out=dseen)
+
+    def gradients(self, kept: Tensor, before: Parts, after: Parts, dz: Tensor, noted: Tensor, weights: Parts) -> Parts:
+        """Of the one map."""
+        return (outer(dz, torch.cat([before[0], before[2]], dim=2)),)
 
 
 class GRUStep:
