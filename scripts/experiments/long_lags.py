@@ -4,9 +4,9 @@ python scripts/experiments/long_lags.py [--quick] [--seeds 10] [--json FILE] [--
 
 Hochreiter & Schmidhuber 1997, experiments 2 (with and without random distractors between) and 3 (noise on the line that
 carries the signal). One change of the weights a sequence (3: every two), Adam; solved when all of 256 fresh sequences (64 for
-lags above 1,000) are right at the end. 3a: within 0.2 of their class. 3b, noise on the signal too: 98.7 of 100 told right
-are all that one noisy number allows, 98 are wanted. 3c, targets of 0.2 and 0.8 with noise on them: within 0.015 of the
-one without noise, on average. Input gates begin nearly shut, which keeps distractors out of the memory.
+lags above 1,000) are right at the end. 3a: within 0.2 of their class. 3b, noise on the signal too: 99 of 100 on the right side.
+3c, targets of 0.2 and 0.8 with noise on them: within 0.015 of the one without noise, on average. Input gates begin
+nearly shut, which keeps distractors out of the memory.
 """
 
 import math
@@ -60,8 +60,7 @@ def trials(quick: bool) -> list[Trial]:
         Trial("lag 100, 50 distractors, forget gate (bias 1)", "-", 100, 50, "leaky"),
         Trial("lag 100, 50 distractors, Elman", "fails (1997)", 100, 50, "elman"),
         Trial("3a: noise, lag 100, signal of 3 steps", "39,850 (1997)", 100, 0, "1997", 20_000),
-        Trial("3a: noise, lag 1,000, signal of 3 steps", "452,460 (1997)", 1000, 0, "1997", 20_000),
-        Trial("3b: noise on a signal of 1 step, lag 1,000", "485,080 (1997)", 1000, 0, "1997", 20_000, 1, "b"),
+        Trial("3b: noise on the signal of 3 steps, lag 100", "485,080 (1 step, lag 1,000)", 100, 0, "1997", 20_000, 3, "b"),
         Trial("3c: noise on targets, lag 100, signal of 3 steps", "269,650 (1997)", 100, 0, "1997", 20_000, 3, "c"),
     ]
 
@@ -109,7 +108,7 @@ def bridge(trial: Trial, seeds: int, journal: Journal) -> Figures:
 
     def solved(taught: Learner) -> bool:
         if trial.part == "b":
-            return right(taught.answers(test), test, least=0.5) >= 0.98
+            return right(taught.answers(test), test, least=0.5) >= 0.99
         if trial.part == "c":
             return off_by(taught.answers(test), test) < 0.015
         return passes(taught, test, told)
