@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.grad import conv2d_weight
 
 from recog.errors import ConfigError
 from recog.models.cells.cell import Cell, State, small
@@ -120,8 +121,7 @@ class ConvolutionalStep:
 
     def gradients(self, kept: Tensor, before: Parts, after: Parts, dz: Tensor, noted: Tensor, weights: Parts) -> Parts:
         """Of the kernels, all steps as one batch, and of the peepholes."""
-        kernels = torch.nn.grad.conv2d_weight(
-            self.planes(before[0]), list(weights[0].shape), self.planes(dz), padding=self.margin
-        )
-        errors = self.rule.errors_of(dz, before[1], after[1])
-        return (kernels,) if errors is None else (kernels, errors.view_as(weights[1]))
+        seen, errors = self.planes(before[0]), self.planes(dz)
+        kernels = conv2d_weight(seen, list(weights[0].shape), errors, padding=self.margin)  # type: ignore[no-untyped-call]
+        peepholes = self.rule.errors_of(dz, before[1], after[1])
+        return (kernels,) if peepholes is None else (kernels, peepholes.view_as(weights[1]))
