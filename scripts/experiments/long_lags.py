@@ -60,7 +60,16 @@ def trials(quick: bool) -> list[Trial]:
         Trial("lag 100, 50 distractors, forget gate (bias 1)", "-", 100, 50, "leaky"),
         Trial("lag 100, 50 distractors, Elman", "fails (1997)", 100, 50, "elman"),
         Trial("3a: noise, lag 100, signal of 3 steps", "39,850 (1997)", 100, 0, "1997", 20_000),
-        Trial("3b: noise on the signal of 3 steps, lag 100", "485,080 (1 step, lag 1,000)", 100, 0, "1997", 20_000, 3, "b"),
+        Trial(
+            "3b: noise on the signal of 3 steps, lag 100",
+            "485,080 (1 step, lag 1,000; 1997)",
+            100,
+            0,
+            "1997",
+            20_000,
+            3,
+            "b",
+        ),
         Trial("3c: noise on targets, lag 100, signal of 3 steps", "269,650 (1997)", 100, 0, "1997", 20_000, 3, "c"),
     ]
 
