@@ -10,7 +10,7 @@ from recog.models.cells.convolutional import ConvLSTM
 from recog.models.cells.hierarchy import HierarchicalCTC, Level
 from recog.models.cells.picture import PictureStep
 from recog.models.cells.plane import MultidimensionalLSTM, PlaneLSTM
-from recog.models.cells.scan import scan
+from recog.models.cells.scan import scan, walk
 
 sigma, tanh = torch.sigmoid, torch.tanh
 
@@ -57,6 +57,20 @@ def test_the_convolutional_cell_obeys_its_equations(
                 h = sigma(o + p_o * c) * tanh(c)
                 torch.testing.assert_close(found[step], h)
         assert not y[row, length:].any()
+
+
+@pytest.mark.parametrize("peepholes", [True, False])
+def test_the_convolutional_cells_fast_way_is_the_plain_way(peepholes: bool) -> None:
+    cell = shaken(ConvLSTM(2, 3, (4, 2), (3, 1), peepholes))
+    x, lengths = torch.randn(3, 5, 2, 4, 2, dtype=torch.float64, requires_grad=True), torch.tensor([2, 5, 1])
+    begin = tuple(torch.randn_like(part).requires_grad_() for part in cell.initial(3))
+    weights, results = torch.randn(3, 5, 3, 4, 2, dtype=torch.float64), []
+    for way in (cell.sweep, lambda z, lengths, state: walk(cell, z, lengths, state)):
+        y, state = way(cell.project(x), lengths, begin)
+        loss = (y * weights).sum() + sum((part * torch.cos(part)).sum() for part in state)
+        results.append([y, *state, *torch.autograd.grad(loss, [x, *begin, *cell.parameters()])])
+    for fast, plain in zip(*results, strict=True):
+        torch.testing.assert_close(fast, plain)
 
 
 def test_gradients_of_the_convolutional_cell_are_those_of_finite_differences() -> None:

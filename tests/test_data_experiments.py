@@ -140,6 +140,8 @@ def test_words_are_cut_where_they_stand_and_pages_kept_apart(tmp_path: Path) -> 
     with Image.open(told["train"][0].path) as picture:
         assert picture.size == (36, 16)
         assert np.asarray(picture)[0].tolist() == [255] * 3 + [0] * 30 + [255] * 3
+    found = single_words.chosen(family.manifest.read(tmp_path / "lines.jsonl"), 2, 2, shortest=3)
+    assert found == []  # both have two letters
     family.manifest.write(tmp_path / "none.jsonl", [{"image": "0.png", "text": "to be"}])
     assert single_words.main([str(tmp_path / "none.jsonl"), "--out", str(tmp_path / "x")]) == 1
 

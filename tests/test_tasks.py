@@ -74,6 +74,14 @@ def test_legal_symbols_are_those_some_string_goes_on_with() -> None:
         assert set(legal) == tried
 
 
+def test_the_inner_grammar_alone_has_rules_of_its_own() -> None:
+    assert reber.legal_inner("BTXSE") == ["TP", "SX", "XS", "E", ""]  # Reber 1967: B, T or P; after T: S or X; ...
+    lessons = reber.encode(["BTXSE"], reber.legal_inner)
+    assert lessons.targets[0, 0, 7:].tolist() == [0, 1, 1, 0, 0, 0, 0]
+    with pytest.raises(InputError, match=r"symbol 6 of 'BTXSEB' is 'B'; the grammar has nothing there"):
+        reber.legal_inner("BTXSEB")
+
+
 def test_reber_lessons_ask_for_the_next_symbol() -> None:
     texts = ["BTBPVVETE", "BPBTSXSEPE"]
     lessons = reber.encode(texts)
@@ -127,6 +135,13 @@ def test_two_classes_are_told_by_the_head_alone(noisy: bool) -> None:
     tail = np.concatenate([batch.inputs[row, 3:steps, 0] for row, steps in enumerate(batch.lengths)])
     assert abs(tail.var() - 0.2) < 0.02 and abs(tail.mean()) < 0.02
     assert batch.lengths.min() == 30 and batch.lengths.max() == 33
+
+
+def test_blurred_targets_are_those_of_the_classes_with_noise() -> None:
+    clean, blurred = (lags.two_classes(np.random.default_rng(0), 4000, 30, 3, blur=blur) for blur in (0.0, 0.1))
+    wanted, noisy = (one.targets[np.arange(4000), one.lengths - 1, 0] for one in (clean, blurred))
+    assert np.array_equal(wanted, np.where(clean.inputs[:, 0, 0] > 0, np.float32(0.8), np.float32(0.2)))
+    assert abs((noisy - wanted).var() - 0.1) < 0.01 and abs((noisy - wanted).mean()) < 0.02
 
 
 @pytest.mark.parametrize("product", [False, True])

@@ -34,11 +34,14 @@ def distracted(rng: np.random.Generator, count: int, lag: int, distractors: int)
     return batch
 
 
-def two_classes(rng: np.random.Generator, count: int, lag: int, informative: int, noisy: bool = False) -> Sequences:
+def two_classes(
+    rng: np.random.Generator, count: int, lag: int, informative: int, noisy: bool = False, blur: float | None = None
+) -> Sequences:
     """Experiment 3: a line of numbers whose first `informative` say its class, 1 or -1; the rest is N(0, 0.2).
 
     Lengths from `lag` to `lag` + `lag` / 10, uniformly; inputs (B, T, 1); target (B, T, 1) 1 or 0, asked at the end.
-    `noisy` is 3b: the informative numbers, too, carry noise of variance 0.2.
+    `noisy` is 3b: the informative numbers, too, carry noise of variance 0.2. With `blur` it is 3c: targets 0.8 and
+    0.2, and noise of that variance on them.
     """
     _check(lag)
     lengths = rng.integers(lag, lag + lag // 10, size=count, endpoint=True)
@@ -49,7 +52,8 @@ def two_classes(rng: np.random.Generator, count: int, lag: int, informative: int
     batch.inputs[:, :, 0] = noise * (np.arange(noise.shape[1]) < lengths[:, None])
     head = batch.inputs[:, :informative, 0]
     head[:] = signal + (head if noisy else 0)
-    batch.targets[np.arange(count), lengths - 1, 0] = which
+    wanted = which if blur is None else 0.2 + 0.6 * which + rng.normal(0, np.sqrt(blur), size=count)
+    batch.targets[np.arange(count), lengths - 1, 0] = wanted
     batch.asked[np.arange(count), lengths - 1] = 1
     return batch
 

@@ -1,10 +1,10 @@
-"""The embedded Reber grammar: short strings whose last but one symbol is decided by their second.
+"""The Reber grammar and the embedded one: short strings whose last but one symbol is decided by their second.
 
 Reber 1967; embedded by Cleeremans 1989 and Fahlman 1991; Hochreiter & Schmidhuber 1997, experiment 1; as a stream
 without ends in Gers, Schmidhuber & Cummins 2000.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -71,6 +71,21 @@ def legal(text: str) -> list[str]:
     return follows
 
 
+def legal_inner(text: str) -> list[str]:
+    """For each symbol of a string of the inner grammar the symbols that may follow it; none after the E. Refuses other text."""
+    follows: list[str] = []
+    state = 0
+    for number, symbol in enumerate(text):
+        expected = "" if state == END else "".join(INNER[state])
+        if symbol not in expected:
+            raise InputError(
+                f"symbol {number + 1} of {text!r} is {symbol!r}; the grammar has {' or '.join(expected) or 'nothing'} there"
+            )
+        state = INNER[state][symbol]
+        follows.append("" if state == END else "".join(INNER[state]))
+    return follows
+
+
 def accepts(text: str) -> bool:
     """Whether this is one embedded string, whole."""
     try:
@@ -80,17 +95,17 @@ def accepts(text: str) -> bool:
     return bool(follows) and text[-1] == "E" and follows[-1] == "B" and "E" in follows[-2]
 
 
-def encode(texts: Sequence[str]) -> Sequences:
+def encode(texts: Sequence[str], rules: Callable[[str], list[str]] = legal) -> Sequences:
     """Strings as one-hot inputs (B, T, 7), T one less than the longest: after each symbol but the last, the next is asked.
 
-    Targets (B, T, 14): the next symbol one-hot, then the set of legal ones.
+    Targets (B, T, 14): the next symbol one-hot, then the set of legal ones, as `rules` tell them of the whole string.
     """
     rows = []
     for text in texts:
         codes = np.array([_INDEX[symbol] for symbol in text])
         one_hot = np.eye(len(SYMBOLS), dtype=np.float32)[codes]
         # A handful of sets stands for all steps: each is made once.
-        follows = legal(text)[:-1]
+        follows = rules(text)[:-1]
         sets = {symbols: number for number, symbols in enumerate(dict.fromkeys(follows))}
         table = np.array([[symbol in symbols for symbol in SYMBOLS] for symbols in sets], dtype=np.float32)
         allowed = table[[sets[symbols] for symbols in follows]]

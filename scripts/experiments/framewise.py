@@ -1,7 +1,7 @@
 """Phones of speech: of each frame, one way against both (2005); framewise against CTC (2006); one to five layers (2013).
 
 python scripts/experiments/framewise.py --train TRAIN --dev DEV --bundle BUNDLE [--rows 400] [--dev-rows 100] [--longest 400]
-    [--hidden 64] [--epochs 20] [--noise 0.3] [--seeds 1] [--json FILE] [--plot FILE.png] [--quick]
+    [--hop 0.01] [--hidden 64] [--epochs 20] [--noise 0.3] [--seeds 1] [--json FILE] [--plot FILE.png] [--quick]
 
 Rows tell their `phones` (`recog pronounce --manifest`), and which frame is which phone is aligned by a bundle with a phone head
 (`network.phones`): what is called right here is what that bundle says. With `--timit` instead of a bundle, the frames are
@@ -36,7 +36,7 @@ from recog.models.layers import BidirectionalLSTM, start_gates
 from recog.tasks import report
 from recog.tasks.utterances import Utterance, aligned, from_timit, some_rows, whistled
 
-# Runs of fewer frames than this are noise of a framewise classifier, not phones.
+# Runs of fewer frames of 10 ms than this are noise of a framewise classifier, not phones.
 SHORTEST_RUN = 3
 
 
@@ -220,6 +220,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.add_argument("--rows", type=int, default=400, help="rows to train on, evenly spaced (default 400)")
     options.add_argument("--dev-rows", type=int, default=100, help="rows to measure on (default 100)")
     options.add_argument("--longest", type=int, default=400, help="most frames of 10 ms of a row (default 400)")
+    options.add_argument("--hop", type=float, default=0.01, help="seconds between two frames (default 0.01)")
     options.add_argument("--hidden", type=int, default=64, help="cells in each direction of a layer (default 64)")
     options.add_argument("--epochs", type=int, default=20, help="passes over the rows (default 20)")
     options.add_argument("--rate", type=float, default=3e-3, help="highest learning rate (default 0.003)")
@@ -244,7 +245,8 @@ def compare(arguments: argparse.Namespace) -> int:
         taught, heard = (whistled(count, count, 0.12, form) for count in (80, 40))
         contests: tuple[Contest, ...] = (ONE_WAY, BOTH_WAYS, DEPTHS[0])
     else:
-        form = SpeechFrontend(mel_bands=40)
+        form = SpeechFrontend(mel_bands=40, hop_seconds=arguments.hop)
+        arguments.shortest = max(1, round(SHORTEST_RUN * 0.01 / arguments.hop))
         sizes = ((arguments.train, arguments.rows), (arguments.dev, arguments.dev_rows))
         rows = [some_rows(path, count, arguments.longest, not arguments.timit) for path, count in sizes]
         taught, heard = (

@@ -1,9 +1,9 @@
 """Single words cut out of written lines whose rows tell where their words are: a small task for small recognisers.
 
-python scripts/experiments/single_words.py LINES.jsonl --out FOLDER [--words 30] [--each 60] [--held-out 5]
+python scripts/experiments/single_words.py LINES.jsonl --out FOLDER [--words 30] [--each 60] [--shortest 2] [--held-out 5]
 
-Takes the commonest words of two letters and more, at most `--each` pictures of one, evenly spaced; FOLDER gets them with
-train.jsonl and dev.jsonl. The words of every fifth page (`--held-out`) are the dev rows, half of them to choose a bundle by
+Takes the commonest words of two letters and more (`--shortest`), at most `--each` pictures of one, evenly spaced; FOLDER
+gets them with train.jsonl and dev.jsonl. The words of every fifth page (`--held-out`) are the dev rows, half of them to choose a bundle by
 and half to measure on. Lines get their words from `recog align --manifest`, which is a recogniser's guess: some pictures show
 a letter of the neighbour.
 """
@@ -35,15 +35,15 @@ class Cut:
     page: str
 
 
-def chosen(rows: Sequence[Row], words: int, each: int) -> list[Cut]:
-    """The commonest words of letters alone, evenly spaced. Refuses rows that do not tell their words."""
+def chosen(rows: Sequence[Row], words: int, each: int, shortest: int = 2) -> list[Cut]:
+    """The commonest words of `shortest` small letters and more, evenly spaced. Refuses rows that do not tell their words."""
     found: dict[str, list[Cut]] = {}
     for row in rows:
         if "words" not in row.fields or row.media != "image":
             raise InputError(f"row {row.id} tells no words of a picture; run recog align --manifest first")
         page = str(row.fields.get("page", row.id))
         for word in placed_words(row.fields["words"], f"row {row.id}"):
-            if len(word.text) > 1 and word.text.isalpha() and word.text.islower():
+            if len(word.text) >= shortest and word.text.isalpha() and word.text.islower():
                 found.setdefault(word.text, []).append(Cut(row, word, page))
     common = [text for text, _ in Counter({text: len(cuts) for text, cuts in found.items()}).most_common(words)]
     kept = []
@@ -81,10 +81,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.add_argument("--out", type=Path, required=True, help="folder for pictures and manifests")
     options.add_argument("--words", type=int, default=30, help="how many different words (default 30)")
     options.add_argument("--each", type=int, default=60, help="most pictures of a word (default 60)")
+    options.add_argument("--shortest", type=int, default=2, help="fewest letters of a word (default 2)")
     options.add_argument("--held-out", type=int, default=5, help="every so many pages become dev rows (default 5)")
     arguments = options.parse_args(argv)
     try:
-        kept = chosen(manifest.read(arguments.lines), arguments.words, arguments.each)
+        kept = chosen(manifest.read(arguments.lines), arguments.words, arguments.each, arguments.shortest)
         train, dev = cut(kept, arguments.out, arguments.held_out)
     except RecogError as error:
         print(f"single_words: {error}", file=sys.stderr)

@@ -3,10 +3,13 @@
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.grad import conv2d_weight
 
 from recog.errors import ConfigError
 from recog.models.cells.cell import Cell, State, small
 from recog.models.cells.lstm import keep
+from recog.models.cells.rules import PeepholeRule, StandardRule
+from recog.models.cells.sequence import Parts, run
 
 
 class ConvLSTM(Cell):
@@ -73,3 +76,52 @@ class ConvLSTM(Cell):
             o = o + self.peepholes[2] * c
         h = torch.sigmoid(o) * torch.tanh(c)
         return h, (h, c)
+
+    def sweep(self, z: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State] | None:
+        """All steps with a backward pass by hand, planes as long rows."""
+        peepholes = () if self.peepholes is None else (self.peepholes,)
+        step = ConvolutionalStep(self.hidden, self.size, self.margin, self.peepholes is not None)
+        flat = tuple(part.flatten(1) for part in state)
+        y, last = run(step, z.flatten(2), lengths, flat, (self.weight_hh, *peepholes))
+        plane = (self.hidden, *self.size)
+        return y.unflatten(2, plane), tuple(part.unflatten(1, plane) for part in last)  # type: ignore[no-untyped-call]
+
+
+class ConvolutionalStep:
+    """Sums of i, f, g, o over a plane (H R S each). Weights: (4 H, H, *kernel), peepholes (3, H, R, S) where there are some.
+
+    Kept: the gates. Place by place it is the step of an ordinary cell; what recurs is a convolution.
+    """
+
+    noted = 0
+
+    def __init__(self, hidden: int, size: tuple[int, int], margin: tuple[int, int], peepholes: bool) -> None:
+        self.hidden, self.size, self.margin = hidden, size, margin
+        self.kept = 4 * hidden * size[0] * size[1]
+        self.rule = PeepholeRule(identity=False) if peepholes else StandardRule()
+
+    def planes(self, rows: Tensor) -> Tensor:
+        """(..., C R S) -> (N, C, R, S)."""
+        return rows.reshape(-1, rows.shape[-1] // (self.size[0] * self.size[1]), *self.size)
+
+    def ahead(self, z: Tensor, before: Parts, after: Parts, kept: Tensor, weights: Parts) -> None:
+        """The convolution, then the rule of the cells."""
+        h, c = before
+        back = functional.conv2d(self.planes(h), weights[0], padding=self.margin)
+        torch.add(z, back.flatten(1), out=kept)
+        self.rule.ahead(kept, c, after[1], after[0], weights[-1].flatten(1))
+
+    def back(
+        self, kept: Tensor, before: Parts, after: Parts, errors: Parts, dz: Tensor, noted: Tensor, weights: Parts
+    ) -> None:
+        """Through the cells, and to the neighbours that each of them saw."""
+        dh, dc = errors
+        self.rule.back(kept, before[1], after[1], dh, dc, dz, weights[-1].flatten(1))
+        dh.copy_(functional.conv_transpose2d(self.planes(dz), weights[0], padding=self.margin).flatten(1))
+
+    def gradients(self, kept: Tensor, before: Parts, after: Parts, dz: Tensor, noted: Tensor, weights: Parts) -> Parts:
+        """Of the kernels, all steps as one batch, and of the peepholes."""
+        seen, errors = self.planes(before[0]), self.planes(dz)
+        kernels = conv2d_weight(seen, list(weights[0].shape), errors, padding=self.margin)  # type: ignore[no-untyped-call]
+        peepholes = self.rule.errors_of(dz, before[1], after[1])
+        return (kernels,) if peepholes is None else (kernels, peepholes.view_as(weights[1]))

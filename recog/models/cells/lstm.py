@@ -8,6 +8,8 @@ from recog.errors import ConfigError
 from recog.models.cells.cell import Cell, State, blocks, small, start
 from recog.models.cells.fused import sweep
 from recog.models.cells.rules import CoupledRule, OriginalRule, StandardRule
+from recog.models.cells.sequence import run
+from recog.models.cells.steps import GatedStep
 
 
 class OriginalLSTM(Cell):
@@ -60,9 +62,10 @@ class OriginalLSTM(Cell):
         return h, (h, c, gates) if self.gated else (h, c)
 
     def sweep(self, z: Tensor, lengths: Tensor, state: State) -> tuple[Tensor, State] | None:
-        """All steps by the fused path, which keeps no gates to be seen."""
+        """All steps by the fused path, or, where gates are part of the state, with that part in it."""
         if self.gated:
-            return None
+            step = GatedStep(len(self.bias), self.block, self.truncated)
+            return run(step, z, lengths, state, (self.weight_hh,))
         return sweep(OriginalRule(self.block, self.truncated), z, lengths, state, self.weight_hh)
 
 

@@ -1,10 +1,51 @@
 """What cells with more than one sum a step do, ahead and back: the equations stand with the cells themselves."""
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
-from recog.models.cells.rules import PeepholeRule, StandardRule, sigmoid_back, tanh_back
+from recog.models.cells.rules import OriginalRule, PeepholeRule, StandardRule, sigmoid_back, tanh_back
 from recog.models.cells.sequence import Parts, outer
+
+
+class GatedStep:
+    """The cell of 1997 whose sums see the gates of the step before, too. Weight: (K, K), K = 2 H / block + H; state: h, c, gates.
+
+    Kept: the gates and sigmas of the cells, as `OriginalRule` leaves them.
+    """
+
+    noted = 0
+
+    def __init__(self, rows: int, block: int, truncated: bool) -> None:
+        self.rule, self.kept = OriginalRule(block, truncated), rows
+
+    def ahead(self, z: Tensor, before: Parts, after: Parts, kept: Tensor, weights: Parts) -> None:
+        """One map of all that is seen; the gates are handed on as they are."""
+        h, c, seen = before
+        torch.addmm(z, torch.cat([h, seen], dim=1), weights[0].t(), out=kept)
+        self.rule.ahead(kept, c, after[1], after[0], weights[0])
+        after[2].copy_(kept[:, : seen.shape[1]])
+
+    def back(
+        self, kept: Tensor, before: Parts, after: Parts, errors: Parts, dz: Tensor, noted: Tensor, weights: Parts
+    ) -> None:
+        """Errors of a gate come from its own step and, unless truncated, from the next one, which saw it."""
+        (dh, dc, dseen), n = errors, before[2].shape[1]
+        self.rule.back(kept, before[1], after[1], dh, dc, dz, weights[0])
+        later = torch.empty_like(dseen)
+        sigmoid_back(dseen, kept[:, :n], later)
+        dz[:, :n] += later
+        if self.rule.truncated:
+            dh.zero_()
+            dseen.zero_()
+            return
+        torch.mm(dz, weights[0][:, : dh.shape[1]], out=dh)
+        torch.mm(dz, weights[0][:, dh.shape[1] :], out=dseen)
+
+    def gradients(self, kept: Tensor, before: Parts, after: Parts, dz: Tensor, noted: Tensor, weights: Parts) -> Parts:
+        """Of the one map."""
+        return (outer(dz, torch.cat([before[0], before[2]], dim=2)),)
 
 
 class GRUStep:
@@ -278,12 +319,16 @@ class SLSTMStep:
 
 def normalise(x: Tensor, eps: float, out: Tensor, over: Tensor) -> None:
     """Fills out = (x - mean) / deviation over the last dimension, and over = 1 / deviation, as nn.LayerNorm has it."""
-    variance, mean = torch.var_mean(x, dim=-1, keepdim=True, correction=0)
-    over.copy_(torch.rsqrt(variance + eps))
-    torch.mul(x - mean, over, out=out)
+    normed, _, found = torch.native_layer_norm(x, x.shape[-1:], None, None, eps)
+    out.copy_(normed)
+    over.copy_(found)
 
 
 def normalise_back(error: Tensor, normed: Tensor, over: Tensor) -> Tensor:
     """Errors of what was normalised -> of what it was made of."""
-    mean, along = error.mean(dim=-1, keepdim=True), (error * normed).mean(dim=-1, keepdim=True)
-    return over * (error - mean - normed * along)
+    # The library's kernel wants what was normalised; what comes out of it is as good, with a mean of 0 and a deviation of 1.
+    mean, deviation = torch.zeros_like(over), torch.ones_like(over)
+    found = torch.ops.aten.native_layer_norm_backward(
+        error, normed, normed.shape[-1:], mean, deviation, None, None, (True, False, False)
+    )
+    return over * cast(Tensor, found[0])
