@@ -78,7 +78,7 @@ def test_every_part_is_a_row_and_no_run_is_done_twice(
     assert trained[2:] == [("with-one-cycle", None)]
     assert capsys.readouterr().out.splitlines()[:4] == table
     assert ablation.main([*arguments, "--parts", "luck"]) == 1
-    assert "'luck' is no part of speech; known: masks, other tempos" in capsys.readouterr().err
+    assert "'luck' is no part of speech; known: masks, other tempos and vocal tracts, noise" in capsys.readouterr().err
 
 
 def test_all_runs_begin_with_the_weights_of_one_base(

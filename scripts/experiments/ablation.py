@@ -47,18 +47,18 @@ class Part:
 
 
 COMMON = {
+    "mixed rows": Part(("augment.passage.mix=0.0",), ("augment.passage.mix=0.3",)),
     "dropout": Part(("network.dropout=0.0",), ("network.dropout=0.2",)),
     # The heads stay, and teach nothing: so the network is that of the base.
     "auxiliary CTC heads": Part(("fit.auxiliary_weight=0.0",), ("fit.auxiliary_weight=0.3",)),
     "averaged weights": Part(("fit.average=0.0",), ("fit.average=0.99",)),
+    "weight noise": Part(("fit.weight_noise=0.0",), ("fit.weight_noise=0.02",)),
     "weight decay": Part(("fit.weight_decay=0.0",), ("fit.weight_decay=0.02",)),
     "locked dropout": Part(("network.dropout_locked=false",), ("network.dropout_locked=true",)),
     "label smoothing": Part(("fit.label_smoothing=0.0",), ("fit.label_smoothing=0.05",)),
     "entropy of paths": Part(("fit.entropy_weight=0.0",), ("fit.entropy_weight=0.1",)),
-    "weight noise": Part(("fit.weight_noise=0.0",), ("fit.weight_noise=0.02",)),
     "one cycle": Part(('fit.schedule="flat-cosine"',), ('fit.schedule="one-cycle"',)),
     "two batches an update": Part(("fit.accumulate=1",), ("fit.accumulate=2",)),
-    "mixed rows": Part(("augment.passage.mix=0.0",), ("augment.passage.mix=0.3",)),
     "joined rows": Part(("augment.passage.join=0.0",), ("augment.passage.join=0.2",)),
 }
 PARTS = {
@@ -70,15 +70,16 @@ PARTS = {
                 *("augment.masking.time_every=200", "augment.masking.time_width=20"),
             ),
         ),
-        "other tempos": Part(("augment.tempo=0.0",), ("augment.tempo=0.12",)),
-        "other vocal tracts": Part(("augment.warp=0.0",), ("augment.warp=0.1",)),
+        "other tempos and vocal tracts": Part(
+            ("augment.tempo=0.0", "augment.warp=0.0"), ("augment.tempo=0.12", "augment.warp=0.1")
+        ),
         "noise": Part(("augment.noise.chance=0.0",), ("augment.noise.chance=0.15",)),
         "codecs": Part(("augment.codec.chance=0.0",), ("augment.codec.chance=0.15",)),
         "rooms": Part(("augment.room.chance=0.0",), ("augment.room.chance=0.2",)),
-        "gain": Part(("augment.gain.chance=0.0",), ("augment.gain.chance=0.5",)),
-        "speed": Part(("augment.speed.chance=0.0",), ("augment.speed.chance=0.6",)),
         "phones": Part(("fit.phone_weight=0.0",), ("fit.phone_weight=1.0",)),
         **COMMON,
+        "speed": Part(("augment.speed.chance=0.0",), ("augment.speed.chance=0.6",)),
+        "gain": Part(("augment.gain.chance=0.0",), ("augment.gain.chance=0.5",)),
     },
     "handwriting": {
         "slant": Part(("augment.slant=0.0",), ("augment.slant=0.2",)),
@@ -159,7 +160,7 @@ def measure(arguments: argparse.Namespace) -> list[Result]:
     planned = trials(preset, arguments.overrides, arguments.parts, arguments.seeds)
     rows = _written(manifest.read(arguments.train)[:: arguments.every], out / "train.jsonl")
     _written(manifest.read(arguments.dev, "tune")[:: arguments.dev_every], out / "dev.jsonl")
-    report = manifest.read(arguments.dev, "report")
+    report = manifest.read(arguments.dev, "report")[:: arguments.report_every]
     done = {one.part: one for one in read(out / "results.json")}
     base: Path | None = None
     if arguments.base_epochs:
@@ -257,6 +258,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--parts", nargs="+", default=[], help="only these parts, by their names")
     parser.add_argument("--every", type=int, default=1, help="train on every so-many-th row (default 1: all)")
     parser.add_argument("--dev-every", type=int, default=1, help="choose by every so-many-th row of tune (default 1)")
+    parser.add_argument(
+        "--report-every", type=int, default=1, help="measure on every so-many-th row of report (default 1)"
+    )
     parser.add_argument(
         "--base-epochs", type=int, default=0, help="begin all runs with a base of so many (default: none)"
     )
