@@ -195,7 +195,7 @@ def estimate(
     kept = activations(network, config.precision, device, labels / max(1, sum(lengths)))
     asked = max(batching.batch_frames, batching.early_batch_frames if batching.early_epochs else 0)
     # A sample longer than the setting makes a batch of its own; a small corpus fills none, unless its rows come often.
-    times = max(1.0, *batching.weights.values())
+    times = max([1.0, *batching.weights.values()])
     largest = max(max(lengths), min(asked, round(times * sum(lengths))))
     return Estimate(
         parameters,
