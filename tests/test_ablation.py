@@ -77,6 +77,10 @@ def test_every_part_is_a_row_and_no_run_is_done_twice(
     assert ablation.main([*arguments, "--every", "2", "--parts", "dropout", "one cycle"]) == 0
     assert trained[2:] == [("with-one-cycle", None)]
     assert capsys.readouterr().out.splitlines()[:4] == table
+    assert ablation.main([*arguments, "--sources", "elsewhere"]) == 1
+    assert "8 rows, none of source elsewhere" in capsys.readouterr().err
+    assert ablation.main([*arguments, "--sources", "built", "--every", "2", "--parts", "dropout"]) == 0
+    assert len(trained) == 3
     assert ablation.main([*arguments, "--parts", "luck"]) == 1
     assert "'luck' is no part of speech; known: masks, other tempos and vocal tracts, noise" in capsys.readouterr().err
 

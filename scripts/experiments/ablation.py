@@ -36,6 +36,7 @@ from recog.training.state import origin
 
 AS_IT_IS = "the preset as it is"
 BASE = "the base before"
+PARTS_OF_DEV = ("tune", "report")
 
 
 @dataclass(frozen=True)
@@ -158,9 +159,13 @@ def measure(arguments: argparse.Namespace) -> list[Result]:
     """Trains and measures what is not done yet; results are written after each run."""
     preset, out = preset_path(arguments.preset), arguments.out
     planned = trials(preset, arguments.overrides, arguments.parts, arguments.seeds)
-    rows = _written(manifest.read(arguments.train)[:: arguments.every], out / "train.jsonl")
-    _written(manifest.read(arguments.dev, "tune")[:: arguments.dev_every], out / "dev.jsonl")
-    report = manifest.read(arguments.dev, "report")[:: arguments.report_every]
+    rows = _written(_of(arguments.sources, manifest.read(arguments.train))[:: arguments.every], out / "train.jsonl")
+    dev = manifest.read(arguments.dev)
+    tune, report = (
+        _of(arguments.sources, [row for row in dev if row.fields.get("part") == part]) for part in PARTS_OF_DEV
+    )
+    _written(tune[:: arguments.dev_every], out / "dev.jsonl")
+    report = report[:: arguments.report_every]
     done = {one.part: one for one in read(out / "results.json")}
     base: Path | None = None
     if arguments.base_epochs:
@@ -177,6 +182,14 @@ def measure(arguments: argparse.Namespace) -> list[Result]:
         done = {one.part: compared(one, out) for one in done.values()}
         write(out / "results.json", list(done.values()))
     return [done[name] for name in ([BASE] if base else []) + [trial.part for trial in planned]]
+
+
+def _of(sources: Sequence[str], rows: Sequence[Row]) -> list[Row]:
+    """The rows of some sources, of all where none is named; refuses sources that have none."""
+    found = [row for row in rows if not sources or str(row.fields.get("source")) in sources]
+    if not found:
+        raise ConfigError(f"{len(rows)} rows, none of source {' or '.join(sources) or 'any'}")
+    return found
 
 
 def _written(rows: list[Row], path: Path) -> list[Row]:
@@ -256,6 +269,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--dev", type=Path, required=True, help="manifest with parts tune and report")
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs and of results.json")
     parser.add_argument("--parts", nargs="+", default=[], help="only these parts, by their names")
+    parser.add_argument("--sources", nargs="+", default=[], help="only rows of these sources, train and dev")
     parser.add_argument("--every", type=int, default=1, help="train on every so-many-th row (default 1: all)")
     parser.add_argument("--dev-every", type=int, default=1, help="choose by every so-many-th row of tune (default 1)")
     parser.add_argument(
