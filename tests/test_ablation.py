@@ -82,7 +82,7 @@ def test_every_part_is_a_row_and_no_run_is_done_twice(
     assert ablation.main([*arguments, "--sources", "built", "--every", "2", "--parts", "dropout"]) == 0
     assert len(trained) == 3
     assert ablation.main([*arguments, "--parts", "luck"]) == 1
-    assert "'luck' is no part of speech; known: masks, other tempos and vocal tracts, noise" in capsys.readouterr().err
+    assert "'luck' is no part of speech; known: all changes of the sound, phones, mixed rows" in capsys.readouterr().err
 
 
 def test_all_runs_begin_with_the_weights_of_one_base(
@@ -131,6 +131,8 @@ def test_every_part_is_taken_out_of_a_preset_that_has_it_and_put_into_others(nam
         into = training.settings(preset, part.into)
         assert training.settings(preset, [*part.into, *part.out]) != into, trial.part
         assert trial.part.startswith("with ") or trial.settings == part.out
+    headless = ablation.trials(preset, ["network.phones=0", "network.auxiliary_layers=[]"], [], 1)
+    assert not {"without phones", "without auxiliary CTC heads"} & {trial.part for trial in headless}
     taken_out = {trial.part for trial in trials if trial.part.startswith("without")}
     assert "without dropout" in taken_out and "without averaged weights" in taken_out
     assert ("without mixed rows" in taken_out) == name.endswith("more")

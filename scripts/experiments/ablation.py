@@ -17,7 +17,7 @@ row. Intervals are 95 %, by bootstrap over speakers or writers; that of a differ
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -62,46 +62,59 @@ COMMON = {
     "two batches an update": Part(("fit.accumulate=1",), ("fit.accumulate=2",)),
     "joined rows": Part(("augment.passage.join=0.0",), ("augment.passage.join=0.2",)),
 }
+# What is done to a recording or to a line before the network reads it.
+SOUND = {
+    "masks": Part(
+        ("augment.masking.feature_masks=0", "augment.masking.time_every=0"),
+        (
+            *("augment.masking.feature_masks=2", "augment.masking.feature_width=18"),
+            *("augment.masking.time_every=200", "augment.masking.time_width=20"),
+        ),
+    ),
+    "other tempos and vocal tracts": Part(
+        ("augment.tempo=0.0", "augment.warp=0.0"), ("augment.tempo=0.12", "augment.warp=0.1")
+    ),
+    "noise": Part(("augment.noise.chance=0.0",), ("augment.noise.chance=0.15",)),
+    "codecs": Part(("augment.codec.chance=0.0",), ("augment.codec.chance=0.15",)),
+    "rooms": Part(("augment.room.chance=0.0",), ("augment.room.chance=0.2",)),
+    "speed": Part(("augment.speed.chance=0.0",), ("augment.speed.chance=0.6",)),
+    "gain": Part(("augment.gain.chance=0.0",), ("augment.gain.chance=0.5",)),
+}
+LINE = {
+    "slant": Part(("augment.slant=0.0",), ("augment.slant=0.2",)),
+    "rotation": Part(("augment.rotation=0.0",), ("augment.rotation=1.2",)),
+    "stretch and scale": Part(
+        ("augment.stretch=0.0", "augment.scale=0.0"), ("augment.stretch=0.15", "augment.scale=0.2")
+    ),
+    "elastic waves": Part(("augment.elastic=0.0",), ("augment.elastic=1.4",)),
+    "stroke": Part(("augment.stroke=0.0",), ("augment.stroke=0.15",)),
+    "blur and noise": Part(("augment.blur=0.0", "augment.noise=0.0"), ("augment.blur=0.1", "augment.noise=0.1")),
+    "contrast and light": Part(
+        ("augment.contrast=0.0", "augment.light=0.0"), ("augment.contrast=0.2", "augment.light=0.15")
+    ),
+    "bleed": Part(("augment.bleed=0.0",), ("augment.bleed=0.07",)),
+    "ruled lines": Part(("augment.ruled=0.0",), ("augment.ruled=0.1",)),
+    "holes": Part(("augment.erase=0.0",), ("augment.erase=0.1",)),
+    "crop and neighbours": Part(
+        ("augment.crop=0.0", "augment.neighbours=0.0"), ("augment.crop=0.12", "augment.neighbours=0.07")
+    ),
+}
+
+
+def together(parts: Iterable[Part]) -> Part:
+    """All of them as one part."""
+    several = list(parts)
+    return Part(tuple(one for part in several for one in part.out), tuple(one for part in several for one in part.into))
+
+
 PARTS = {
     "speech": {
-        "masks": Part(
-            ("augment.masking.feature_masks=0", "augment.masking.time_every=0"),
-            (
-                *("augment.masking.feature_masks=2", "augment.masking.feature_width=18"),
-                *("augment.masking.time_every=200", "augment.masking.time_width=20"),
-            ),
-        ),
-        "other tempos and vocal tracts": Part(
-            ("augment.tempo=0.0", "augment.warp=0.0"), ("augment.tempo=0.12", "augment.warp=0.1")
-        ),
-        "noise": Part(("augment.noise.chance=0.0",), ("augment.noise.chance=0.15",)),
-        "codecs": Part(("augment.codec.chance=0.0",), ("augment.codec.chance=0.15",)),
-        "rooms": Part(("augment.room.chance=0.0",), ("augment.room.chance=0.2",)),
+        "all changes of the sound": together(SOUND.values()),
         "phones": Part(("fit.phone_weight=0.0",), ("fit.phone_weight=1.0",)),
         **COMMON,
-        "speed": Part(("augment.speed.chance=0.0",), ("augment.speed.chance=0.6",)),
-        "gain": Part(("augment.gain.chance=0.0",), ("augment.gain.chance=0.5",)),
+        **SOUND,
     },
-    "handwriting": {
-        "slant": Part(("augment.slant=0.0",), ("augment.slant=0.2",)),
-        "rotation": Part(("augment.rotation=0.0",), ("augment.rotation=1.2",)),
-        "stretch and scale": Part(
-            ("augment.stretch=0.0", "augment.scale=0.0"), ("augment.stretch=0.15", "augment.scale=0.2")
-        ),
-        "elastic waves": Part(("augment.elastic=0.0",), ("augment.elastic=1.4",)),
-        "stroke": Part(("augment.stroke=0.0",), ("augment.stroke=0.15",)),
-        "blur and noise": Part(("augment.blur=0.0", "augment.noise=0.0"), ("augment.blur=0.1", "augment.noise=0.1")),
-        "contrast and light": Part(
-            ("augment.contrast=0.0", "augment.light=0.0"), ("augment.contrast=0.2", "augment.light=0.15")
-        ),
-        "bleed": Part(("augment.bleed=0.0",), ("augment.bleed=0.07",)),
-        "ruled lines": Part(("augment.ruled=0.0",), ("augment.ruled=0.1",)),
-        "holes": Part(("augment.erase=0.0",), ("augment.erase=0.1",)),
-        "crop and neighbours": Part(
-            ("augment.crop=0.0", "augment.neighbours=0.0"), ("augment.crop=0.12", "augment.neighbours=0.07")
-        ),
-        **COMMON,
-    },
+    "handwriting": {"all changes of the line": together(LINE.values()), **COMMON, **LINE},
 }
 
 
@@ -142,8 +155,10 @@ def trials(preset: Path, overrides: Sequence[str], wanted: Sequence[str], seeds:
     seed = plain.fit.seed
     found = [Trial(AS_IT_IS, (), seed)]
     found += [Trial(f"{AS_IT_IS}, seed {other}", (), other) for other in range(seed + 1, seed + seeds)]
+    # Heads that the network lacks teach nothing either way.
+    idle = {"phones": not plain.network.phones, "auxiliary CTC heads": not plain.network.auxiliary_layers}
     for name, part in parts.items():
-        if wanted and name not in wanted:
+        if idle.get(name) or (wanted and name not in wanted):
             continue
         has = training.settings(preset, [*overrides, *part.out]) != plain
         found.append(Trial(f"{'without' if has else 'with'} {name}", part.out if has else part.into, seed))
