@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from torch import distributed
 
+from recog.errors import TrainingError
 from recog.training import meeting
 
 pytestmark = pytest.mark.skipif(not distributed.is_available(), reason="this PyTorch has no processes to meet")
@@ -48,7 +49,7 @@ def test_the_sign_of_a_dead_process_is_not_taken_for_a_living_one() -> None:
 
 def test_who_waits_in_vain_is_told_for_whom() -> None:
     store = distributed.HashStore()
-    with pytest.raises(TimeoutError, match="process 1 of this run did not come"):
+    with pytest.raises(TrainingError, match="process 1 of this run did not come"):
         meeting.fresh(store, 0, 2, 0.1)
-    with pytest.raises(TimeoutError, match="the first process of this run did not come"):
+    with pytest.raises(TrainingError, match="the first process of this run did not come"):
         meeting.fresh(store, 1, 2, 0.1)

@@ -9,6 +9,8 @@ import uuid
 
 from torch.distributed.distributed_c10d import PrefixStore, Store
 
+from recog.errors import TrainingError
+
 # Seconds between two looks, and after which nobody else is expected any more.
 _LOOK, _PATIENCE = 0.02, 600.0
 
@@ -18,7 +20,7 @@ def fresh(store: Store, rank: int, size: int, patience_seconds: float = _PATIENC
 
     The first process names it. It learns from a sign that each of the others has drawn who is there, and goes on only
     when all have said that they know the name: a sign of the dead is answered too, but nobody says so.
-    Refuses to wait for longer than `patience_seconds` (TimeoutError).
+    Refuses to wait for longer than `patience_seconds` (TrainingError).
     """
     until = time.monotonic() + patience_seconds
     if rank:
@@ -42,5 +44,5 @@ def fresh(store: Store, rank: int, size: int, patience_seconds: float = _PATIENC
 
 def _wait(until: float, whom: str) -> None:
     if time.monotonic() > until:
-        raise TimeoutError(f"{whom} of this run did not come; see what it said, and start all of them again")
+        raise TrainingError(f"{whom} of this run did not come; see what it said, and start all of them again")
     time.sleep(_LOOK)
