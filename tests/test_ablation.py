@@ -70,6 +70,8 @@ def test_every_part_is_a_row_and_no_run_is_done_twice(
     assert rows[1]["difference"] == rows[1]["cer"] - rows[0]["cer"]
     assert rows[0]["difference"] == 0 and rows[0]["difference_interval"] == [0, 0]
     assert rows[1]["difference_interval"][0] <= rows[1]["difference"] <= rows[1]["difference_interval"][1]
+    # Two speakers would give an interval of a few points: rows are drawn.
+    assert json.loads((tmp_path / "out" / "without-dropout" / "counts.json").read_text())["groups"] == list("0123")
     assert {row["seed"] for row in rows} == {3}
     assert len((tmp_path / "out" / "train.jsonl").read_text().splitlines()) == 4
     settings = json.loads((tmp_path / "out" / "without-dropout" / "settings.json").read_text())
