@@ -77,7 +77,8 @@ def activations(network: Network, precision: str, device: torch.device, labels_a
     """
     counted = []
     model = copy.deepcopy(network).to(device).train()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    drawn = torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+    with memory.explained([512, 512], device), drawn:
         for steps in (256, 512):
             labels = max(1, round(labels_a_frame * steps))
             x = torch.zeros(2, steps, network.features, device=device)
@@ -193,8 +194,9 @@ def estimate(
     parameters = sum(parameter.numel() for parameter in network.parameters())
     kept = activations(network, config.precision, device, labels / max(1, sum(lengths)))
     asked = max(batching.batch_frames, batching.early_batch_frames if batching.early_epochs else 0)
-    # A sample longer than the setting makes a batch of its own; a small corpus fills none.
-    largest = max(max(lengths), min(asked, sum(lengths)))
+    # A sample longer than the setting makes a batch of its own; a small corpus fills none, unless its rows come often.
+    times = max([1.0, *batching.weights.values()])
+    largest = max(max(lengths), min(asked, round(times * sum(lengths))))
     return Estimate(
         parameters,
         float(parameters * BYTES_A_PARAMETER),

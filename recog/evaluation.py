@@ -38,6 +38,16 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class Counted:
+    """Counts of each row that has a reference under the text rule, and whose it is: all that intervals are drawn from."""
+
+    characters: tuple[Counts, ...]
+    words: tuple[Counts, ...]
+    # Speaker or writer of each; its row where nobody is told, or where all are of one and the same.
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Evaluation:
     """All pairs of a manifest and how they were counted."""
 
@@ -79,25 +89,31 @@ class Evaluation:
 
 def score(pairs: Sequence[Pair], text_rule: str) -> Scores:
     """Counts of some pairs under a text rule; intervals by bootstrap over speakers or writers, else over rows."""
+    counted = count(pairs, text_rule)
+    if not counted.groups:
+        return Scores(0, Counts(), Counts(), (0.0, 0.0), (0.0, 0.0))
+    return Scores(
+        len(counted.groups),
+        metrics.total(counted.characters),
+        metrics.total(counted.words),
+        metrics.interval(counted.characters, counted.groups),
+        metrics.interval(counted.words, counted.groups),
+    )
+
+
+def count(pairs: Sequence[Pair], text_rule: str) -> Counted:
+    """Row by row, under a text rule."""
     rule = text.rule(text_rule)
-    characters, words, groups = [], [], []
+    characters, words, groups = list[Counts](), list[Counts](), list[str]()
     for pair in pairs:
         reference, hypothesis = rule(pair.row.text), rule(pair.hypothesis)
         if reference:
             characters.append(metrics.character_counts(reference, hypothesis))
             words.append(metrics.word_counts(reference, hypothesis))
             groups.append(str(pair.row.fields.get("speaker") or pair.row.fields.get("writer") or pair.row.id))
-    if not characters:
-        return Scores(0, Counts(), Counts(), (0.0, 0.0), (0.0, 0.0))
     if len(set(groups)) == 1:  # a single hand or voice: rows are all there is to draw from
         groups = [str(number) for number in range(len(groups))]
-    return Scores(
-        len(characters),
-        metrics.total(characters),
-        metrics.total(words),
-        metrics.interval(characters, groups),
-        metrics.interval(words, groups),
-    )
+    return Counted(tuple(characters), tuple(words), tuple(groups))
 
 
 def evaluate(

@@ -91,6 +91,11 @@ def test_the_parts_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     assert some.samples == MEGA
     assert estimate(network, [9000, 10], 9, TINY_SPEECH, FIT, batching, CPU).batch_frames == 9000
     assert estimate(network, [100, 10], 9, TINY_SPEECH, FIT, batching, CPU).batch_frames == 110
+    # Few rows that an epoch holds many times: 2.5 x 110, then more than a batch takes.
+    often = replace(batching, weights={"mine": 2.5})
+    assert estimate(network, [100, 10], 9, TINY_SPEECH, FIT, often, CPU).batch_frames == 275
+    often = replace(batching, weights={"mine": 100.0, "theirs": 0.5})
+    assert estimate(network, [100, 10], 9, TINY_SPEECH, FIT, often, CPU).batch_frames == 5000
 
 
 def test_a_gpu_does_not_hold_the_samples() -> None:
@@ -131,6 +136,15 @@ def test_the_pace_is_that_of_the_second_batch() -> None:
     assert of(9000, 20000) == pytest.approx(2 / 6000)
     assert [shape[:2] for shape, _ in seen[::2]] == [(6, 40), (1, 400), (6, 900), (1, 6000)]
     assert seen[0][1] == [40] * 6
+
+
+def test_memory_that_runs_out_while_activations_are_counted_becomes_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9142272 bytes")
+
+    monkeypatch.setattr(estimation, "ctc_loss", full)
+    with pytest.raises(TrainingError, match="1024 padded frames, does not fit into main memory"):
+        activations(Network(TINY_NETWORK, TINY_SPEECH.features, 6), "fp32", CPU)
 
 
 def test_memory_that_runs_out_while_the_pace_is_taken_becomes_a_sentence_too(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The fine-tuning experiment on a tiny recogniser: the source is left out of the base, and smaller sets lie in larger ones."""
 
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -13,8 +14,6 @@ from recog import manifest
 from recog.errors import TrainingError
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts" / "experiments"))
-import itertools
-
 import fine_tuning
 
 TEXTS = ["ab", "cab", "a cad", "bad dab", "dad", "abba", "a dab", "cd ab", "bc", "da", "ca da"]
@@ -60,11 +59,31 @@ def test_the_base_has_not_seen_the_source_and_smaller_sets_lie_in_larger_ones(
         [texts(out / name / file) for file in ("train.jsonl", "dev.jsonl")] for name in ("lines-5", "lines-7")
     )
     assert [len(one) for one in (*five, *seven)] == [4, 1, 6, 1]
+    # Words are placed by the base, which is no wiser than the table says.
+    assert "words" in manifest.read(out / "lines-7" / "train.jsonl")[0].fields
     assert five[0] < seven[0] and five[1] == seven[1] and seven[0] | seven[1] == set(TEXTS[4:])
     rows = json.loads((out / "results.json").read_text())
     assert [row["lines"] for row in rows] == [0, 5, 7]
     assert [row["gain"] for row in rows] == pytest.approx([1 - row["cer"] / rows[0]["cer"] for row in rows])
+    assert [(row["draw"], row["pages"]) for row in rows] == [("lines", 0), ("lines", 1), ("lines", 1)]
     assert "99 lines left out: the source has 7" in capsys.readouterr().err
+
+
+def test_whole_pages_are_drawn_one_after_another_and_the_last_ones_choose(tmp_path: Path) -> None:
+    fields = [{"image": f"{n}.png", "text": "a", "page": f"p{n % 4}", "words": []} for n in range(20)]
+    manifest.write(tmp_path / "rows.jsonl", fields)
+    rows = manifest.read(tmp_path / "rows.jsonl")
+    own = fine_tuning.drawn(rows, "pages", 1)
+    assert own == fine_tuning.drawn(list(rows), "pages", 1) != fine_tuning.drawn(rows, "pages", 2)
+    pages = [fine_tuning.page(row) for row in own]
+    assert sorted(set(pages)) == ["p0", "p1", "p2", "p3"]
+    assert [pages[start : start + 5] for start in range(0, 20, 5)] == [[page] * 5 for page in pages[::5]]
+    learnt, chooses = fine_tuning.halves(own[:10], "pages")
+    assert (learnt, chooses) == (own[:8], own[8:10])
+    learnt, chooses = fine_tuning.halves(own[:10], "lines")
+    assert chooses == [own[4], own[9]] and {row.id for row in learnt}.isdisjoint(row.id for row in chooses)
+    assert "words" not in fine_tuning.unplaced(rows[0]).fields
+    assert len({fine_tuning.page(row) for row in fine_tuning.drawn(rows, "lines", 1)[:5]}) > 1
 
 
 def test_a_source_that_is_not_there_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,6 +94,6 @@ def test_a_source_that_is_not_there_is_refused(arguments: list[str], capsys: pyt
 
 def test_the_documented_recipe_is_the_scripts() -> None:
     documented = (Path(__file__).resolve().parents[1] / "docs" / "fine-tuning.md").read_text(encoding="utf-8")
-    recipe = documented.split("```")[1].split()
+    recipe = next(block for block in documented.split("```") if "recog train" in block).split()
     told = {after for before, after in itertools.pairwise(recipe) if before == "--set"}
-    assert told >= set(fine_tuning.RECIPE) - {"fit.flat=0.2", "fit.freeze_layers=-1"}  # their defaults, or near them
+    assert told - {"data.weights={mine=10}"} == {*fine_tuning.RECIPE, *fine_tuning.VARIED["handwriting"]}

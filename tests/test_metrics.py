@@ -99,3 +99,18 @@ def test_interval_is_wider_over_speakers_than_over_rows() -> None:
 
 def test_interval_of_nothing_is_zero() -> None:
     assert metrics.interval([], []) == (0.0, 0.0)
+
+
+def test_the_interval_of_a_difference_draws_both_together() -> None:
+    base = [Counts(substitutions=number % 7, units=10) for number in range(70)]
+    groups = [str(number) for number in range(70)]
+    worse = [Counts(substitutions=one.substitutions + 1, units=10) for one in base]
+    # Every row is a tenth worse, whichever are drawn; the rates themselves are spread.
+    assert metrics.difference_interval(worse, base, groups) == pytest.approx((0.1, 0.1))
+    assert metrics.difference_interval(base, worse, groups) == pytest.approx((-0.1, -0.1))
+    low, high = metrics.interval(base, groups)
+    assert high - low > 0.05
+    # Against what makes no errors the difference is the rate.
+    perfect = [Counts(units=10)] * 70
+    assert metrics.difference_interval(base, perfect, groups) == pytest.approx((low, high))
+    assert metrics.difference_interval([], [], []) == (0.0, 0.0)

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from safetensors.torch import load_file
 from pipelines.training import SpeechTraining, train
 from recog import checkpoint
 from recog.data import DataConfig
+from recog.errors import RecogError
 from recog.training.settings import FitConfig
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="these processes are forked")]
@@ -129,6 +131,52 @@ def test_twenty_kills_lose_no_more_than_the_interval(tmp_path: Path) -> None:
         weights = [(tmp_path / folder / name / "network.safetensors").read_bytes() for folder in ("straight", "killed")]
         assert weights[0] == weights[1], name
     assert not list(out.glob(".best.*")) and not list(out.glob("*.partial"))
+
+
+def starve(rows: Path, out: Path, batch_frames: int, accumulate: int, gigabytes: float) -> None:
+    """Trains with so much memory more than the process has, and writes down how that ended."""
+    import resource
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # each thread of a pool reserves room of its own
+    held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (held + int(gigabytes * 1e9),) * 2)
+    settings = replace(
+        SETTINGS,
+        network=replace(TINY_NETWORK, projection=256, hidden=64),
+        data=DataConfig(batch_frames=batch_frames, early_batch_frames=batch_frames, weights={"built": 200.0}),
+        fit=replace(SETTINGS.fit, epochs=1, accumulate=accumulate),
+    )
+    try:
+        train(settings, rows, rows, out, resume=(out / "state.safetensors").exists())
+        told = "done"
+    except RecogError as error:
+        told = str(error)
+    torch.set_num_threads(threads)
+    (out / "told.txt").write_text(told, encoding="utf-8")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="asks the system how much memory a process has")
+def test_a_run_without_memory_names_the_setting_that_fits_and_goes_on_with_it(tmp_path: Path) -> None:
+    rows, out = write_rows(tmp_path / "rows", TINY_SPEECH, SPOKEN_TEXTS), tmp_path / "run"
+    batch_frames, accumulate, sentences = 100_000, 1, []
+    for _ in range(8):
+        process = multiprocessing.get_context("fork").Process(
+            target=starve, args=(rows, out, batch_frames, accumulate, 0.5)
+        )
+        process.start()
+        process.join(300)
+        assert process.exitcode == 0
+        sentences.append((out / "told.txt").read_text(encoding="utf-8"))
+        if sentences[-1] == "done":
+            break
+        named = re.search(
+            r"does not fit into main memory; --set data.batch_frames=(\d+) --set fit.accumulate=2", sentences[-1]
+        )
+        assert named and "is saved, go on with --resume" in sentences[-1], sentences[-1]
+        batch_frames, accumulate = int(named[1]), 2 * accumulate
+    assert len(sentences) > 1 and sentences[-1] == "done"
+    print(f"{len(sentences) - 1} times without memory; {batch_frames} frames fitted", file=sys.stderr)
 
 
 def preset(path: Path) -> Path:

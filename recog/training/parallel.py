@@ -118,6 +118,10 @@ def joined() -> Iterator[Peers]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or distributed.is_initialized():
         yield current()
         return
+    from torch.distributed.rendezvous import rendezvous  # not every build of PyTorch has it
+
+    from recog.training.meeting import fresh
+
     here = int(os.environ.get("LOCAL_RANK", "0"))
     if torch.cuda.is_available():
         if here >= torch.cuda.device_count():
@@ -125,7 +129,10 @@ def joined() -> Iterator[Peers]:
                 f"process {here} of this machine has no GPU: there are {torch.cuda.device_count()}; start fewer processes"
             )
         torch.cuda.set_device(here)
-    distributed.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    store, rank, size = next(rendezvous("env://"))
+    store = fresh(store, rank, size)
+    backend = "nccl" if torch.cuda.is_available() else "gloo"
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
     try:
         yield current()
     finally:

@@ -4,16 +4,20 @@
         --source en-joseph-hooker --out runs/hooker
 
 Trains the preset on all rows of other sources (or takes --base, a bundle that has not seen the source), then tunes it on
-50, 200 and 1000 rows of the source, of which every fifth only chooses the best bundle, and measures base and tuned
-bundles on the source's dev rows with `part: report`, greedy. Smaller sets are part of the larger ones. Stop it and start it
-as you like: runs go on where they were.
-Prints a table; `OUT/results.json` holds the rows {"lines", "cer", "wer", "cer_interval", "minutes", "gain"}.
+50, 200 and 1000 rows of the source, of which a fifth only chooses the best bundle, and measures base and tuned
+bundles on the source's dev rows with `part: report`, greedy. `--draw lines` draws rows one by one, so that they come from
+as many pages as there are; `--draw pages` draws whole pages one after another, as somebody would write them off, and the
+fifth that chooses are the last ones. Both hang on --seed alone, and smaller sets are part of the larger ones. Where words
+stand is told by the base itself: what the rows say of it is left aside. Stop it and start it as you like: runs go on
+where they were.
+Prints a table; `OUT/results.json` holds the rows {"lines", "draw", "pages", "cer", "wer", "cer_interval", "minutes", "gain"}.
 """
 
 import argparse
 import json
 import random
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -22,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from pipelines import training
 from pipelines.commands.train import preset_path
+from pipelines.row_words import place_rows
 from pipelines.training import Training
 from recog import checkpoint, manifest
 from recog.errors import ConfigError, RecogError
@@ -31,20 +36,42 @@ from recog.trainer import Fitted, scores_of
 
 # The recipe, differences with reasons; a later --set overrides.
 RECIPE = (
-    "fit.epochs=25",  # fifty lines are soon learnt by heart
+    "fit.minutes=9",  # the schedule ends by the clock
+    "fit.epochs=1000",
+    "fit.stop_after=0",
     "fit.peak_rate=1e-3",  # half of what a base is trained with: most is known already
     "fit.warmup_steps=20",
-    "fit.flat=0.2",
-    "fit.freeze_steps=60",  # the output layer settles on the hand first
-    "fit.freeze_layers=-1",
-    "fit.average=0.98",  # the last fifty updates: the run has a few hundred
-    "fit.stop_after=15",
+    "fit.average=0.99",  # the last hundred updates: the run has some hundreds
+    "fit.weight_decay=0.02",
+    "fit.dev_rows=100",
     "data.batch_frames=6000",  # small batches: many updates from few lines
     "data.early_epochs=0",
     "data.copies=0",
     "data.rare=1",
-    "network.dropout=0.2",
+    "network.dropout=0.3",
 )
+# Fifty lines are soon learnt by heart: variety is what is short.
+VARIED = {
+    "speech": ("augment.passage.mix=0.5", "augment.tempo=0.12", "augment.warp=0.1"),
+    "handwriting": (
+        "augment.passage.mix=0.5",
+        "augment.slant=0.25",
+        "augment.rotation=1.5",
+        "augment.stretch=0.2",
+        "augment.scale=0.25",
+        "augment.elastic=1.5",
+        "augment.stroke=0.2",
+        "augment.blur=0.1",
+        "augment.noise=0.1",
+        "augment.contrast=0.2",
+        "augment.light=0.1",
+        "augment.crop=0.15",
+        "augment.erase=0.1",
+    ),
+}
+# Rows of an epoch: few lines come several times, each time varied anew, so that dev is not read after every few updates.
+EPOCH_ROWS = 400
+DRAWS = ("lines", "pages")
 
 
 @dataclass(frozen=True)
@@ -52,6 +79,9 @@ class Result:
     """One measurement; 0 lines are the base as it is."""
 
     lines: int
+    draw: str
+    # Pages that the lines stand on.
+    pages: int
     cer: float
     wer: float
     cer_interval: tuple[float, float]
@@ -60,10 +90,35 @@ class Result:
     gain: float
 
 
-def result(lines: int, scores: Scores, minutes: float, base_cer: float) -> Result:
-    """The record of some scores, against the base's CER."""
-    cer = scores.characters.rate
-    return Result(lines, cer, scores.words.rate, scores.cer_interval, round(minutes, 2), 1 - cer / base_cer)
+def result(rows: Sequence[Row], draw: str, scores: Scores, minutes: float, base_cer: float) -> Result:
+    """The record of what tuning on some rows gave, against the base's CER."""
+    cer, pages = scores.characters.rate, len({page(row) for row in rows})
+    gain = 1 - cer / base_cer
+    return Result(len(rows), draw, pages, cer, scores.words.rate, scores.cer_interval, round(minutes, 2), gain)
+
+
+def page(row: Row) -> str:
+    """What a row was cut from: its page, or the folder of its file."""
+    return str(row.fields.get("page") or row.path.parent)
+
+
+def drawn(own: Sequence[Row], draw: str, seed: int) -> list[Row]:
+    """The source's rows in the order in which sets take them."""
+    chance = random.Random(seed)
+    if draw == "lines":
+        return chance.sample(own, len(own))
+    pages = sorted({page(row) for row in own})
+    place = {name: number for number, name in enumerate(chance.sample(pages, len(pages)))}
+    return sorted(own, key=lambda row: place[page(row)])
+
+
+def halves(rows: Sequence[Row], draw: str) -> tuple[list[Row], list[Row]]:
+    """Four fifths to learn from, and a fifth to choose by: every fifth row, or the last pages."""
+    if draw == "pages":
+        kept = len(rows) - len(rows) // 5
+        return list(rows[:kept]), list(rows[kept:])
+    fifth = [row for number, row in enumerate(rows) if number % 5 == 4]
+    return [row for number, row in enumerate(rows) if number % 5 != 4], fifth
 
 
 def write(path: Path, rows: list[Row]) -> Path:
@@ -73,6 +128,11 @@ def write(path: Path, rows: list[Row]) -> Path:
     return path
 
 
+def unplaced(row: Row) -> Row:
+    """A row that does not tell where its words stand: whoever placed them may have seen the source."""
+    return replace(row, fields={name: value for name, value in row.fields.items() if name != "words"})
+
+
 def known_weights(settings: Training, rows: list[Row]) -> Training:
     """The settings without weights of sources that no row has."""
     sources = {str(row.fields.get("source")) for row in rows}
@@ -80,12 +140,16 @@ def known_weights(settings: Training, rows: list[Row]) -> Training:
     return replace(settings, data=replace(settings.data, weights=weights))
 
 
-def tune(settings: Training, base: Path, rows: list[Row], out: Path) -> tuple[Path, float]:
-    """Tunes the base on four fifths of the rows; the others choose. Gives the best bundle and the minutes it took."""
-    fifth = [row for number, row in enumerate(rows) if number % 5 == 4]
-    own = [row for number, row in enumerate(rows) if number % 5 != 4]
-    fitted = run(settings, write(out / "train.jsonl", own), write(out / "dev.jsonl", fifth), out / "run", base)
-    return out / "run" / "best", fitted.minutes
+def tune(settings: Training, base: Path, own: list[Row], chooses: list[Row], out: Path) -> tuple[Path, float]:
+    """Tunes the base on its own rows; the others choose. Gives the best bundle and the minutes it took."""
+    began = time.monotonic()
+    if not (out / "train.jsonl").exists():
+        place_rows(write(out / "rows.jsonl", [unplaced(row) for row in own]), out / "train.jsonl", base)
+    placing = time.monotonic() - began
+    weights = {str(own[0].fields.get("source")): float(max(1, round(EPOCH_ROWS / len(own))))}
+    settings = replace(settings, data=replace(settings.data, weights=weights))
+    fitted = run(settings, out / "train.jsonl", write(out / "dev.jsonl", chooses), out / "run", base)
+    return out / "run" / "best", fitted.minutes + placing / 60
 
 
 def run(settings: Training, train: Path, dev: Path, folder: Path, base: Path | None = None) -> Fitted:
@@ -104,6 +168,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--source", required=True, help="the source that is left out, as the rows name it")
     parser.add_argument("--base", help="bundle that has not seen the source; without it one is trained")
     parser.add_argument("--lines", type=int, nargs="+", default=[50, 200, 1000])
+    parser.add_argument("--draw", choices=DRAWS, default="lines", help="rows one by one, or page by page")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--set", action="append", default=[], dest="overrides", help="setting of the tuning runs")
     parser.add_argument("--base-set", action="append", default=[], help="setting of the base run")
@@ -115,11 +180,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"fine_tuning: {error}", file=sys.stderr)
         return 1
     (arguments.out / "results.json").write_text(json.dumps([asdict(one) for one in measured], indent=2) + "\n")
-    print("| lines | CER | 95 % interval | WER | errors gone | minutes |\n|---|---|---|---|---|---|")
+    print("| lines | pages | CER | 95 % interval | WER | errors gone | minutes |\n|---|---|---|---|---|---|---|")
     for one in measured:
         low, high = one.cer_interval
         print(
-            f"| {one.lines} | {100 * one.cer:.1f} % | {100 * low:.1f}-{100 * high:.1f} | {100 * one.wer:.1f} % | "
+            f"| {one.lines} | {one.pages} | {100 * one.cer:.1f} % | {100 * low:.1f}-{100 * high:.1f} | {100 * one.wer:.1f} % | "
             f"{100 * one.gain:.0f} % | {one.minutes:.1f} |"
         )
     return 0
@@ -143,16 +208,18 @@ def measure(arguments: argparse.Namespace) -> list[Result]:
         chooses = [row for row in dev if row not in left_out and row.fields.get("part") == "tune"]
         folder = arguments.out / "base"
         run(settings, write(folder / "train.jsonl", others), write(folder / "dev.jsonl", chooses), folder)
-    scores = scores_of(checkpoint.load(base), report)
-    measured = [result(0, scores, 0.0, scores.characters.rate)]
-    random.Random(arguments.seed).shuffle(own)
+    scores, draw = scores_of(checkpoint.load(base), report), arguments.draw
+    measured = [result([], draw, scores, 0.0, scores.characters.rate)]
+    own = drawn(own, draw, arguments.seed)
+    preset = preset_path(arguments.preset)
+    varied = VARIED[training.settings(preset).kind]
+    settings = training.settings(preset, [*RECIPE, *varied, *arguments.overrides])
     for count in arguments.lines:
         if count > len(own):
             print(f"{count} lines left out: the source has {len(own)}", file=sys.stderr)
             continue
-        settings = training.settings(preset_path(arguments.preset), [*RECIPE, *arguments.overrides])
-        best, minutes = tune(known_weights(settings, own[:count]), base, own[:count], arguments.out / f"lines-{count}")
-        measured.append(result(count, scores_of(checkpoint.load(best), report), minutes, measured[0].cer))
+        best, minutes = tune(settings, base, *halves(own[:count], draw), arguments.out / f"{draw}-{count}")
+        measured.append(result(own[:count], draw, scores_of(checkpoint.load(best), report), minutes, measured[0].cer))
     return measured
 
 
