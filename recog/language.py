@@ -5,7 +5,7 @@
                               that suits it (recog.ctc.multilingual)
     lexicon.txt               words that are known (recog.lm.wordlist), instead of the word model's vocabulary; with
                               weights and no words.lm, these are the word model
-    pronunciations.safetensors  how words are said (recog.lm.spoken), for a network with a head for phones
+    pronunciations.npz        how words are said (recog.lm.spoken), for a network with a head for phones
     rescorer.safetensors      a recurrent model that judges what the beam proposes (recog.rescorer)
     decoder.json              beam and weights, tuned for this network with these models; how its confidences are
                               calibrated ("confidences") and its words placed ("timing"), where that was tuned too
@@ -34,7 +34,7 @@ from recog.lm.wordlist import WordList
 from recog.rescorer import Rescorer
 
 WORDS, CHARACTERS, LEXICON, DECODER = "words.lm", "characters.lm", "lexicon.txt", "decoder.json"
-PRONUNCIATIONS = "pronunciations.safetensors"
+PRONUNCIATIONS = "pronunciations.npz"
 
 
 @dataclass(frozen=True)

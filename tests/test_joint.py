@@ -262,7 +262,7 @@ def test_a_bundle_says_its_words(tmp_path: Path, words: NgramModel, capsys: pyte
     network = Network(replace(TINY_NETWORK, phones=39), TINY_SPEECH.features, len(plain.alphabet)).eval()
     checkpoint.save(replace(plain, network=network), tmp_path / "bundle")
     assert main(put) == 0
-    assert "pronunciations.safetensors: 7 words, 7 ways of saying them" in capsys.readouterr().out
+    assert "pronunciations.npz: 7 words, 7 ways of saying them" in capsys.readouterr().out
     bundle = checkpoint.load(tmp_path / "bundle")
     assert bundle.language is not None and bundle.language.spoken is not None
     assert bundle.language.pronunciations["bed"] == (("B", "EH", "D"),)

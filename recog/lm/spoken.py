@@ -4,6 +4,8 @@
 """
 
 import itertools
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,8 +13,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
 
 from recog.errors import LanguageModelError
 
@@ -91,32 +91,31 @@ def save(path: str | Path, spoken: Spoken) -> None:
     """Writes the arrays beside their place, and moves them there when they are whole; `load` gives them back."""
     path = Path(path)
     partial = path.with_name(f"{path.name}.partial")
-    save_file(
-        {
-            "words": _bytes(spoken.words),
-            "phones": _bytes(spoken.phones),
-            "ways": spoken.ways.astype(np.uint16),
-            "lengths": spoken.lengths.astype(np.uint16),
-            "said": spoken.said,
-        },
-        partial,
-    )
-    partial.chmod(0o644)  # safetensors leaves it to the owner alone
+    with partial.open("wb") as file:
+        np.savez_compressed(
+            file,
+            words=_bytes(spoken.words),
+            phones=_bytes(spoken.phones),
+            ways=spoken.ways.astype(np.uint16),
+            lengths=spoken.lengths.astype(np.uint16),
+            said=spoken.said,
+        )
     partial.replace(path)
 
 
 def load(path: str | Path) -> Spoken:
     """Reads what `save` wrote; refuses what is damaged or does not fit together."""
     try:
-        found = load_file(path)
-        spoken = Spoken(
-            _lines(found["words"]),
-            _lines(found["phones"]),
-            found["ways"].astype(np.int64),
-            found["lengths"].astype(np.int64),
-            found["said"].astype(np.uint8),
-        )
-    except (OSError, SafetensorError, KeyError, UnicodeDecodeError) as error:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as found:
+            spoken = Spoken(
+                _lines(found["words"]),
+                _lines(found["phones"]),
+                found["ways"].astype(np.int64),
+                found["lengths"].astype(np.int64),
+                found["said"].astype(np.uint8),
+            )
+    # A text's bytes that are no UTF-8 are a ValueError too; a file that is no archive is one that would need pickle.
+    except (OSError, EOFError, KeyError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise LanguageModelError(
             f"{path} cannot be read ({error}); fetch the bundle or put the lexicon in again"
         ) from error
