@@ -43,6 +43,21 @@ def test_work_that_is_left_or_stopped_ends() -> None:
     assert work.stopped
 
 
+def test_who_stops_work_does_not_wait_for_what_it_is_at() -> None:
+    going, begun = threading.Event(), threading.Event()
+
+    def long(_: Work[None]) -> None:
+        begun.set()
+        going.wait(60)
+
+    work = Work(long)
+    threading.Thread(target=lambda: (begun.wait(60), work.stop())).start()
+    with pytest.raises(StoppedError):
+        list(work.run())
+    assert not going.is_set()  # it had not ended
+    going.set()
+
+
 def test_what_work_raises_is_raised() -> None:
     def fail(_: Work[None]) -> None:
         raise ValueError("no")
@@ -56,7 +71,8 @@ def test_the_second_work_of_a_session_stops_the_first() -> None:
     works = [sessions.begin("mine", Work(lambda _: None)) for _ in range(2)]
     assert [work.stopped for work in works] == [True, False]
     # The first one's end does not end the second.
-    list(works[0].run())
+    with pytest.raises(StoppedError):
+        list(works[0].run())
     assert sessions.busy("mine") and not sessions.busy("another's")
     list(works[1].run())
     assert not sessions.busy("mine") and not sessions._works

@@ -66,8 +66,9 @@ class Work(Generic[T]):
         self._steps.put(Step(done, total, about, partial, left, self.seconds))
 
     def stop(self) -> None:
-        """Ends the work the next time that it tells how far it is."""
+        """Ends the work the next time that it tells how far it is; whoever follows `run` is told at once."""
         self._stopped.set()
+        self._steps.put(None)
 
     @property
     def stopped(self) -> bool:
@@ -77,7 +78,8 @@ class Work(Generic[T]):
     def run(self) -> Iterator[tuple[Step, float]]:
         """Does the work: its steps, not more often than the eye follows, each with the seconds since the beginning.
 
-        Whoever leaves this iterator stops the work. Raises what the work raises.
+        Whoever leaves this iterator stops the work. Raises what the work raises, or StoppedError as soon as somebody
+        stopped it: what it is at then is not waited for.
         """
         self._began = time.monotonic()
         threading.Thread(target=self._work, name="work", daemon=True).start()
@@ -94,9 +96,12 @@ class Work(Generic[T]):
                 if now - shown >= _SOONEST_SECONDS:
                     shown = now
                     yield step, now - self._began
+            left = self.stopped
         finally:
             self.stop()
             self.ended()
+        if left:
+            raise StoppedError
         if self._error is not None:
             raise self._error
 
