@@ -57,6 +57,8 @@ class HandwritingTab:
     def __init__(self, page: gr.Blocks, pipeline: Once[HandwritingPipeline], limits: Limits) -> None:
         self.pipeline, self.limits = pipeline, limits
         self.sessions, self.savings = Sessions(), Sessions()
+        # Seconds that a page took to be read the last time; at first a guess.
+        self.pace = 4.0
         self.kept = gr.State((), time_to_live=60 * limits.keep_minutes)
         notice = gr.Markdown(visible=False, elem_classes="notice")
         with gr.Row(equal_height=False):
@@ -236,7 +238,7 @@ class HandwritingTab:
         kept = [replace(one, transcript=None, failure="" if one.picture else one.failure) for one in kept]
 
         def read(work: Work[None]) -> None:
-            work.tell(about="Getting ready")
+            work.tell_ready("Getting ready", self.pipeline.left)
             try:
                 pipeline = self.pipeline()
             except RecogError as error:
@@ -245,11 +247,13 @@ class HandwritingTab:
                 greedy = replace(pipeline.recognizer.options, beam=0)
                 pipeline = HandwritingPipeline(pipeline.recognizer.bundle, greedy)
             for number, one in enumerate(kept):
-                _reading(work, number, len(kept), one.name, 0.0)
+                began = work.seconds
+                work.tell(number, len(kept), f"Reading {one.name}", left=self.pace * (len(kept) - number))
                 if one.picture is not None:
                     kept[number] = self._read(
                         one, one.picture, pipeline, partial(_reading, work, number, len(kept), one.name)
                     )
+                    self.pace = work.seconds - began
 
         work = self.sessions.begin(session(request), Work(read))
         for step, seconds in work.run():

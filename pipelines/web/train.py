@@ -28,6 +28,8 @@ OFF = (
     "Training from this page is switched off here. Whoever runs the server switches it on with `--runs FOLDER`, "
     "the folder that runs are kept in; or train with `recog train`."
 )
+# What a bundle takes to be loaded and to read its first example.
+LOADING_SECONDS = 5.0
 EMPTY = '<p class="hint">The curves will appear here, after the first steps.</p>'
 EXPLANATION = """
 **Recordings**, each with its text beside it (`a.wav` and `a.txt`), or **pictures of lines** (`a.png` and `a.gt.txt`), at
@@ -221,7 +223,7 @@ class TrainTab:
         kind = run.began.kind
 
         def load(work: Work[Any]) -> Any:
-            work.tell(about=f"Getting {run.name} ready")
+            work.tell_ready(f"Getting {run.name} ready", LOADING_SECONDS)
             try:
                 folder = run.bundle()
                 return share(speech.load(folder) if kind == "speech" else handwriting.load(folder))

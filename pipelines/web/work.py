@@ -65,6 +65,13 @@ class Work(Generic[T]):
             raise StoppedError
         self._steps.put(Step(done, total, about, partial, left, self.seconds))
 
+    def tell_ready(self, about: str, seconds: float) -> None:
+        """That something is made ready, which takes about so many seconds; 0: it is ready."""
+        if seconds > 0:
+            self.tell(0.0, seconds, about, left=seconds)
+        else:
+            self.tell(about=about)
+
     def stop(self) -> None:
         """Ends the work the next time that it tells how far it is; whoever follows `run` is told at once."""
         self._stopped.set()
@@ -171,7 +178,10 @@ def bar(step: Step, seconds: float) -> str:
         return f'<div class="progress"><progress aria-label="{about}"></progress><span>{about}</span></div>'
     share = min(1.0, max(0.0, step.done / step.total))
     at, expected = seconds if step.at is None else step.at, step.left
-    if expected is None and share > 0:
+    if expected:
+        # Nobody tells how far it is until it is done; by now so much of what was left has passed.
+        share += (1 - share) * min(0.99, (seconds - at) / expected)
+    elif expected is None and share > 0:
         expected = at * (1 - share) / share
     known = expected is not None and seconds >= _FIRST_SECONDS
     # Time went on since it was told how far the work is.
