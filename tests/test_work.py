@@ -100,7 +100,8 @@ def test_the_second_work_of_a_session_stops_the_first() -> None:
         # Of what was expected to take 6 seconds 2 have passed; what takes longer than expected never looks done.
         (Step(0, 4, "a", left=6.0, at=1.0), 3.0, "<span>a: 33 %, about 4 seconds left</span>"),
         (Step(2, 4, "a", left=6.0, at=1.0), 4.0, "<span>a: 75 %, about 3 seconds left</span>"),
-        (Step(0, 4, "a", left=6.0, at=1.0), 99.0, "<span>a: 99 %, about a second left</span>"),
+        (Step(0, 4, "a", left=6.0, at=1.0), 8.0, "<span>a: 95 %, about a second left</span>"),
+        (Step(0, 4, "a", left=6.0, at=1.0), 99.0, "<span>a: 95 %, longer than expected</span>"),
     ],
 )
 def test_the_bar_says_the_share_and_what_is_left(step: Step, seconds: float, said: str) -> None:

@@ -16,6 +16,8 @@ T = TypeVar("T")
 _FIRST_SECONDS = 1.0
 # How often the page hears of the work, at most and at least.
 _SOONEST_SECONDS, _LATEST_SECONDS = 0.4, 2.0
+# Where the time was guessed: the most that is shown as done, and how many times as long as guessed is late.
+_MOST_GUESSED, _LATE = 0.95, 1.5
 
 
 class StoppedError(Exception):
@@ -178,14 +180,17 @@ def bar(step: Step, seconds: float) -> str:
         return f'<div class="progress"><progress aria-label="{about}"></progress><span>{about}</span></div>'
     share = min(1.0, max(0.0, step.done / step.total))
     at, expected = seconds if step.at is None else step.at, step.left
+    passed = seconds - at
     if expected:
         # Nobody tells how far it is until it is done; by now so much of what was left has passed.
-        share += (1 - share) * min(0.99, (seconds - at) / expected)
+        share += (1 - share) * min(_MOST_GUESSED, passed / expected)
     elif expected is None and share > 0:
         expected = at * (1 - share) / share
-    known = expected is not None and seconds >= _FIRST_SECONDS
-    # Time went on since it was told how far the work is.
-    left = f", {remaining((expected or 0.0) - (seconds - at))}" if known else ""
+    left = ""
+    if expected is not None and seconds >= _FIRST_SECONDS:
+        # A guess that was much too short is no promise any more.
+        late = bool(step.left) and passed > _LATE * expected
+        left = ", longer than expected" if late else f", {remaining(expected - passed)}"
     return (
         f'<div class="progress"><progress max="100" value="{100 * share:.0f}" aria-label="{about}"></progress>'
         f"<span>{about}: {100 * share:.0f} %{left}</span></div>"
