@@ -248,7 +248,8 @@ class HandwritingTab:
                 pipeline = HandwritingPipeline(pipeline.recognizer.bundle, greedy)
             for number, one in enumerate(kept):
                 began = work.seconds
-                work.tell(number, len(kept), f"Reading {one.name}", left=self.pace * (len(kept) - number))
+                expected = self.pace * (len(kept) - number)
+                work.tell(number, len(kept), _about(number, len(kept), one.name), left=expected)
                 if one.picture is not None:
                     kept[number] = self._read(
                         one, one.picture, pipeline, partial(_reading, work, number, len(kept), one.name)
@@ -326,7 +327,11 @@ class HandwritingTab:
 
 
 def _reading(work: Work[Any], number: int, pages: int, name: str, share: float) -> None:
-    work.tell(number + share, pages, f"Reading {name}")
+    work.tell(number + share, pages, _about(number, pages, name))
+
+
+def _about(number: int, pages: int, name: str) -> str:
+    return f"Reading {name}" + (f" ({number + 1} of {pages})" if pages > 1 else "")
 
 
 def _opening(work: Work[Any], name: str, done: float, total: float | None) -> None:
