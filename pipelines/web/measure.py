@@ -83,7 +83,7 @@ class MeasureTab:
                 with gr.Row():
                     go = gr.Button("Measure", variant="primary", min_width=90)
                     stop = gr.Button("Cancel", variant="stop", min_width=90, visible=False)
-                    example = gr.Button("Try two texts", size="sm", min_width=90)
+                example = gr.Button("Try two texts", size="sm")
         progress = gr.HTML("", padding=False)
         summary = gr.Markdown(elem_classes="hint")
         rates = gr.Dataframe(label="Errors", headers=HEADERS, interactive=False, buttons=[], elem_classes="words")

@@ -114,10 +114,15 @@ class TrainTab:
                 status = gr.HTML(region("Nothing is being trained."), padding=False)
                 with gr.Row():
                     stop, resume, use, back = (
-                        gr.Button(label, size="sm", min_width=90, interactive=False)
-                        for label in ("Stop", "Go on", "Use in the other tabs", "Use the first one again")
+                        gr.Button(label, size="sm", min_width=width, interactive=False)
+                        for label, width in (
+                            ("Stop", 70),
+                            ("Go on", 70),
+                            ("Use in the other tabs", 160),
+                            ("Use the first one again", 170),
+                        )
                     )
-        drawn = gr.HTML(framed(EMPTY), padding=False)
+                drawn = gr.HTML(framed(EMPTY), padding=False)
         clock = gr.Timer(1.0, active=False)
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         shown = [status, drawn, stop, resume, use, back, clock]
