@@ -69,7 +69,10 @@ class PdfFile:
             size = self._size(page, number)
             dpi = min(RENDER_DPI, self._scan_dpi(page, size, number, limit_megapixels) or RENDER_DPI)
             most = math.sqrt(RENDER_MEGAPIXELS * 1e6 / (size.width * size.height))
-            bitmap = page.render(scale=min(dpi / POINTS_PER_INCH, most), grayscale=not colours)
+            # A hair less: a scan's own size, reckoned in points, is often a hair above its pixels. Rounded up to one
+            # more, every pixel of it would be smeared over two.
+            scale = min(dpi / POINTS_PER_INCH, most) * (1 - 1e-6)
+            bitmap = page.render(scale=scale, grayscale=not colours)
             picture: Image.Image = bitmap.to_pil()
             # A copy of our own: the bitmap's memory goes with the page.
             return picture.convert("RGB" if colours else "L").copy()

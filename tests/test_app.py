@@ -20,7 +20,7 @@ import app
 from pipelines.handwriting import HandwritingPipeline
 from pipelines.speech import SpeechPipeline
 from pipelines.transcript import PageTranscript, WrittenLine, WrittenWord
-from pipelines.web import handwriting, pad, player, sheet, speech
+from pipelines.web import handwriting, once, pad, player, sheet, speech
 from pipelines.web.choices import CAREFUL, QUICK
 from pipelines.web.handwriting import HandwritingTab
 from pipelines.web.limits import Limits, warn_of
@@ -370,6 +370,25 @@ def test_once_forgets_a_failure() -> None:
 
     value = Once(make)
     assert (value.problem(), value.problem(), value()) == ("the bundle is missing", "", "there")
+
+
+def test_once_tells_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(once.time, "monotonic", lambda: now[0])
+    told: list[float] = []
+
+    def make() -> int:
+        told.append(value.left)
+        now[0] += 3.0
+        told.append(value.left)
+        now[0] += 30.0
+        told.append(value.left)
+        return 7
+
+    value = Once(make, guessed_seconds=8.0)
+    assert value.left == 8.0
+    value()
+    assert (told, value.left) == ([8.0, 5.0, 1.0], 0.0)
 
 
 def test_what_is_loaded_has_been_used_and_reads_as_ever(

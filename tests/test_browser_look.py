@@ -25,7 +25,7 @@ def test_three_ways_of_reading_stand_side_by_side_and_fit_a_phone(
     browser: Any, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained = train(["dab c"] * 3 + ["dad c"], NgramConfig(order=1, unit="word"))
-    models = Language(replace(trained, tables=quantise(trained.tables)), None, DecoderOptions(beam=50, alpha=0.5))
+    models = Language(replace(trained, tables=quantise(trained.tables)), {}, DecoderOptions(beam=50, alpha=0.5))
 
     def observer(self: Observers) -> Observer:
         return Observer(replace(self._pipeline().recognizer.bundle, language=models))

@@ -101,6 +101,25 @@ def test_words_play_where_they_were_said_and_are_marked_while_they_are(
     assert share == pytest.approx(0.75, abs=0.02)
 
 
+def test_the_word_that_is_said_stays_in_view_of_a_long_text(
+    tab: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A word every two seconds, each a paragraph: so long is the silence between them.
+    words = [SpokenWord(f"word{number}", 2 * number + 0.2, 2 * number + 0.9, 0.9) for number in range(80)]
+    monkeypatch.setattr(SpeechPipeline, "passages", lambda *_: iter([Passage(tuple(words), 160.0)]))
+    soundfile.write(tmp_path / "long.flac", np.zeros(160 * RATE_HZ, np.float32), RATE_HZ)
+    read(tab, tmp_path / "long.flac")
+    shades = shown(tab).locator(".w")
+    expect(shades).to_have_count(80)
+    for number in (70, 3, 40):
+        tab.locator("#speech-player audio").evaluate(f"player => {{ player.currentTime = {2 * number + 0.5} }}")
+        expect(shades.nth(number)).to_have_class(re.compile(r"\bnow\b"))
+        expect(shades.nth(number)).to_be_in_viewport()
+    shades.nth(42).click()
+    expect(shades.nth(42)).to_have_class(re.compile(r"\bnow\b"))
+    expect(shades.nth(42)).to_be_in_viewport()
+
+
 def test_a_text_is_corrected_in_place_saved_in_every_form_and_trained_on(tab: Any, tmp_path: Path) -> None:
     read(tab, spelt(tmp_path, 1))
     expect(shown(tab)).to_have_text(SPOKEN_TEXTS[1])

@@ -1,5 +1,6 @@
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -43,6 +44,27 @@ def test_work_that_is_left_or_stopped_ends() -> None:
     assert work.stopped
 
 
+def test_who_stops_work_does_not_wait_for_what_it_is_at() -> None:
+    going, begun = threading.Event(), threading.Event()
+
+    def long(_: Work[None]) -> None:
+        begun.set()
+        going.wait(60)
+
+    work = Work(long)
+    threading.Thread(target=lambda: (begun.wait(60), work.stop())).start()
+    with pytest.raises(StoppedError):
+        list(work.run())
+    assert not going.is_set()  # it had not ended
+    going.set()
+
+
+def test_what_is_made_ready_tells_how_long_unless_it_is_ready() -> None:
+    for seconds, said in ((0.0, "<span>Getting ready</span>"), (8.0, "<span>Getting ready: 0 %</span>")):
+        work: Work[None] = Work(lambda work, seconds=seconds: work.tell_ready("Getting ready", seconds))
+        assert [said in bar(replace(step, at=None), 0.0) for step, _ in work.run()] == [True]
+
+
 def test_what_work_raises_is_raised() -> None:
     def fail(_: Work[None]) -> None:
         raise ValueError("no")
@@ -56,7 +78,8 @@ def test_the_second_work_of_a_session_stops_the_first() -> None:
     works = [sessions.begin("mine", Work(lambda _: None)) for _ in range(2)]
     assert [work.stopped for work in works] == [True, False]
     # The first one's end does not end the second.
-    list(works[0].run())
+    with pytest.raises(StoppedError):
+        list(works[0].run())
     assert sessions.busy("mine") and not sessions.busy("another's")
     list(works[1].run())
     assert not sessions.busy("mine") and not sessions._works
@@ -74,7 +97,11 @@ def test_the_second_work_of_a_session_stops_the_first() -> None:
         # Told at 4 s, when a quarter had taken 4: of the 12 that were left 5 have passed.
         (Step(1, 4, "a", at=4.0), 9.0, "<span>a: 25 %, about 7 seconds left</span>"),
         (Step(1, 4, "a", at=4.0), 99.0, "<span>a: 25 %, about a second left</span>"),
-        (Step(0, 4, "a", left=6.0, at=1.0), 3.0, "<span>a: 0 %, about 4 seconds left</span>"),
+        # Of what was expected to take 6 seconds 2 have passed; what takes longer than expected never looks done.
+        (Step(0, 4, "a", left=6.0, at=1.0), 3.0, "<span>a: 33 %, about 4 seconds left</span>"),
+        (Step(2, 4, "a", left=6.0, at=1.0), 4.0, "<span>a: 75 %, about 3 seconds left</span>"),
+        (Step(0, 4, "a", left=6.0, at=1.0), 8.0, "<span>a: 95 %, about a second left</span>"),
+        (Step(0, 4, "a", left=6.0, at=1.0), 99.0, "<span>a: 95 %, longer than expected</span>"),
     ],
 )
 def test_the_bar_says_the_share_and_what_is_left(step: Step, seconds: float, said: str) -> None:

@@ -45,7 +45,7 @@ class Downloads:
                 placed[form] if form in placed else gr.DownloadButton(name, size="sm", min_width=80, interactive=False)
                 for form, name in forms.items()
             )
-            everything = gr.DownloadButton(ZIP, size="sm", min_width=80, interactive=False, visible=False)
+            everything = gr.DownloadButton(ZIP, size="sm", min_width=120, interactive=False, visible=False)
         return cls(forms, (*buttons, everything))
 
     def clear(self) -> list[Any]:

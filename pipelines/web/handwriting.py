@@ -57,6 +57,8 @@ class HandwritingTab:
     def __init__(self, page: gr.Blocks, pipeline: Once[HandwritingPipeline], limits: Limits) -> None:
         self.pipeline, self.limits = pipeline, limits
         self.sessions, self.savings = Sessions(), Sessions()
+        # Seconds that a page took to be read the last time; at first a guess.
+        self.pace = 4.0
         self.kept = gr.State((), time_to_live=60 * limits.keep_minutes)
         notice = gr.Markdown(visible=False, elem_classes="notice")
         with gr.Row(equal_height=False):
@@ -236,7 +238,7 @@ class HandwritingTab:
         kept = [replace(one, transcript=None, failure="" if one.picture else one.failure) for one in kept]
 
         def read(work: Work[None]) -> None:
-            work.tell(about="Getting ready")
+            work.tell_ready("Getting ready", self.pipeline.left)
             try:
                 pipeline = self.pipeline()
             except RecogError as error:
@@ -245,11 +247,14 @@ class HandwritingTab:
                 greedy = replace(pipeline.recognizer.options, beam=0)
                 pipeline = HandwritingPipeline(pipeline.recognizer.bundle, greedy)
             for number, one in enumerate(kept):
-                _reading(work, number, len(kept), one.name, 0.0)
+                began = work.seconds
+                expected = self.pace * (len(kept) - number)
+                work.tell(number, len(kept), _about(number, len(kept), one.name), left=expected)
                 if one.picture is not None:
                     kept[number] = self._read(
                         one, one.picture, pipeline, partial(_reading, work, number, len(kept), one.name)
                     )
+                    self.pace = work.seconds - began
 
         work = self.sessions.begin(session(request), Work(read))
         for step, seconds in work.run():
@@ -322,7 +327,11 @@ class HandwritingTab:
 
 
 def _reading(work: Work[Any], number: int, pages: int, name: str, share: float) -> None:
-    work.tell(number + share, pages, f"Reading {name}")
+    work.tell(number + share, pages, _about(number, pages, name))
+
+
+def _about(number: int, pages: int, name: str) -> str:
+    return f"Reading {name}" + (f" ({number + 1} of {pages})" if pages > 1 else "")
 
 
 def _opening(work: Work[Any], name: str, done: float, total: float | None) -> None:

@@ -125,10 +125,12 @@ class LookTab:
         ):
             begun = button.click(lambda: gr.Button(visible=True), None, stop, queue=False, **quiet)
             runs.append(begun.then(look, inputs, **run))
-            # What stands in `then` is not done after a failure.
-            runs[-1].failure(lambda: [gr.Button(visible=False), *self.empty()], None, [stop, *outputs], **quiet)
+            # What stands in `then` is not done after a failure. Not queued: it must not come after the next result.
+            runs[-1].failure(
+                lambda: [gr.Button(visible=False), *self.empty()], None, [stop, *outputs], queue=False, **quiet
+            )
             runs[-1].success(lambda: gr.Button(visible=False), None, stop, **quiet)
-        stop.click(self.stopped, None, [stop, *outputs], cancels=runs, queue=False, **quiet)
+        stop.click(self.stopped, None, None, cancels=runs, queue=False, **quiet)
 
     def empty(self) -> list[Any]:
         """What is shown after a refusal."""
@@ -157,10 +159,9 @@ class LookTab:
 
         return look
 
-    def stopped(self, request: gr.Request | None = None) -> list[Any]:
-        """The user has waited enough."""
+    def stopped(self, request: gr.Request | None = None) -> None:
+        """The user has waited enough; when the look has ended, nothing is shown."""
         self.sessions.stop(session(request))
-        return [gr.Button(visible=False), *self.empty()]
 
     def look(
         self,

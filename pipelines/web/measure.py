@@ -19,7 +19,7 @@ from pipelines.web import chart
 from pipelines.web.limits import Limits, refusal
 from pipelines.web.once import Once
 from pipelines.web.result import cache
-from pipelines.web.work import Sessions, Work, bar
+from pipelines.web.work import Sessions, Work, bar, session
 from recog import text
 from recog.errors import RecogError
 from recog.metrics import Counts
@@ -83,7 +83,7 @@ class MeasureTab:
                 with gr.Row():
                     go = gr.Button("Measure", variant="primary", min_width=90)
                     stop = gr.Button("Cancel", variant="stop", min_width=90, visible=False)
-                    example = gr.Button("Try two texts", size="sm", min_width=90)
+                example = gr.Button("Try two texts", size="sm")
         progress = gr.HTML("", padding=False)
         summary = gr.Markdown(elem_classes="hint")
         rates = gr.Dataframe(label="Errors", headers=HEADERS, interactive=False, buttons=[], elem_classes="words")
@@ -122,10 +122,10 @@ class MeasureTab:
         ]
         runs = [one.then(**run) for one in begun]
         for one in runs:
-            # What stands in `then` is not done after a failure.
-            one.failure(lambda: [gr.Button(visible=False), *self.empty()], None, [stop, *outputs], **quiet)
+            # What stands in `then` is not done after a failure. Not queued: it must not come after the next result.
+            one.failure(lambda: [gr.Button(visible=False), *self.empty()], None, [stop, *outputs], queue=False, **quiet)
             one.success(lambda: gr.Button(visible=False), None, stop, **quiet)
-        stop.click(self.stopped, None, [stop, *outputs], cancels=runs, queue=False, **quiet)
+        stop.click(self.stopped, None, None, cancels=runs, queue=False, **quiet)
 
     def empty(self) -> list[Any]:
         """What is shown after a refusal."""
@@ -147,15 +147,14 @@ class MeasureTab:
                 files, said, read, rule, by_errors, lambda done, all_: work.tell(done, all_, "Reading the files")
             )
         )
-        self.sessions.begin(request.session_hash if request else None, work)
+        self.sessions.begin(session(request), work)
         for step, seconds in work.run():
             yield [bar(step, seconds), *[gr.skip()] * 8]
         yield ["", *work.result]
 
-    def stopped(self, request: gr.Request | None = None) -> list[Any]:
-        """The user has waited enough."""
-        self.sessions.stop(request.session_hash if request else None)
-        return [gr.Button(visible=False), *self.empty()]
+    def stopped(self, request: gr.Request | None = None) -> None:
+        """The user has waited enough; when the work has ended, nothing is shown."""
+        self.sessions.stop(session(request))
 
     def measure(
         self,

@@ -1,6 +1,7 @@
 """A value that is expensive to make, made at most once, whoever asks first."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -12,16 +13,29 @@ T = TypeVar("T")
 class Once(Generic[T]):
     """Calls `make` on first use and keeps what it gave; a failure is not kept, so that a mended cause is noticed."""
 
-    def __init__(self, make: Callable[[], T]) -> None:
-        self._make = make
+    def __init__(self, make: Callable[[], T], guessed_seconds: float = 5.0) -> None:
+        self._make, self._guessed_seconds = make, guessed_seconds
         self._lock = threading.Lock()
         self._made: T | None = None
+        self._began: float | None = None
+
+    @property
+    def left(self) -> float:
+        """Seconds until the value is there, as far as anybody knows; 0 where it is there already."""
+        if self._made is not None:
+            return 0.0
+        spent = 0.0 if self._began is None else time.monotonic() - self._began
+        return max(1.0, self._guessed_seconds - spent)
 
     def __call__(self) -> T:
         """The value; a second thread waits for the first one's making instead of making it again."""
         with self._lock:
             if self._made is None:
-                self._made = self._make()
+                self._began = time.monotonic()
+                try:
+                    self._made = self._make()
+                finally:
+                    self._began = None
             return self._made
 
     def become(self, value: T) -> None:

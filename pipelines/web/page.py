@@ -56,6 +56,8 @@ CSS = """
 .words { --font-mono: var(--font); font-variant-numeric: tabular-nums; }
 /* A refusal has its own box; the word "Error" over the parts of the page would only hide them. */
 [data-testid="status-tracker"]:has(.error) { display: none; }
+/* Progress has a bar of its own; gradio's frame around what changes would be another. */
+[data-testid="status-tracker"].generating { border: none; }
 :focus-visible { outline: 2px solid var(--color-accent) !important; outline-offset: 2px; }
 """
 

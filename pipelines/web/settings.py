@@ -42,8 +42,9 @@ class ServeSettings:
     runs: str = "runs"
     # Requests that may wait for the model; further ones are told to come again.
     most_waiting: int = 64
-    # Requests that are read side by side; what they ask the network goes through it in common batches.
-    together: int = 4
+    # Requests that are read side by side; what they ask the network goes through it in common batches. Enough of them
+    # that some are decoded while others are in the network: with four, cores were idle between the two.
+    together: int = 8
     # Running requests are given so long when the server is stopped.
     grace_seconds: float = 30.0
 

@@ -27,6 +27,8 @@ EXAMPLE = Path(__file__).parent / "examples" / "reader.opus"
 FILE_TYPES = ["audio", "video", ".opus", ".oga", ".mka", ".mkv", ".m4b", ".amr"]
 # Pieces of a recording read at a time: few, so that the text grows and the work stops soon after it is told to.
 TOGETHER = 2
+# What the search of other choices than the usual ones takes to be made.
+DECODER_SECONDS = 1.5
 STOPPED = "This is what was read until it was stopped."
 FORMS = {"txt": "Text", "srt": "SRT", "vtt": "VTT", "json": "JSON", "textgrid": "TextGrid"}
 
@@ -43,6 +45,8 @@ class SpeechTab:
 
     def __init__(self, page: gr.Blocks, pipeline: Once[SpeechPipeline], limits: Limits) -> None:
         self.pipeline, self.limits, self.sessions = pipeline, limits, Sessions()
+        # Seconds that a second of sound took to be read the last time; at first a guess for a small computer.
+        self.pace = 0.1
         self.kept = gr.State((), time_to_live=60 * limits.keep_minutes)
         self.microphones = Microphones(self._microphone)
         notice = gr.Markdown(visible=False, elem_classes="notice")
@@ -270,7 +274,8 @@ class SpeechTab:
         refused: list[gr.Error] = []
 
         def read(work: Work[None]) -> None:
-            work.tell(about="Getting ready")
+            usual = choices == Choices(by_channel=by_channel, written=written)
+            work.tell_ready("Getting ready", self.pipeline.left + (0.0 if usual else DECODER_SECONDS))
             try:
                 pipeline = choices.pipeline(self.pipeline())
             except RecogError as error:
@@ -309,12 +314,13 @@ class SpeechTab:
             transcript = pipeline(one.path, tell, self.limits.seconds)
         else:
             passages, damage, growing = list[Passage](), list[str](), recordings.Growing(pipeline)
-            work.tell(before, total, about)
+            work.tell(before, total, about, left=self.pace * (total - before))
             for passage in pipeline.passages(one.path, TOGETHER, None, self.limits.seconds, damage):
                 passages.append(passage)
                 kept[number] = replace(one, transcript=growing.hear(passage), summary=STOPPED)
                 work.tell(before + passage.end, total, about)
             transcript = pipeline.join(passages, damage)
+        self.pace = (work.seconds - began) / max(transcript.duration, 1.0)
         return replace(one, transcript=transcript, summary=recordings.summarise(transcript, work.seconds - began))
 
     def stopped(self, request: gr.Request | None = None) -> None:

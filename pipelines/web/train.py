@@ -28,6 +28,8 @@ OFF = (
     "Training from this page is switched off here. Whoever runs the server switches it on with `--runs FOLDER`, "
     "the folder that runs are kept in; or train with `recog train`."
 )
+# What a bundle takes to be loaded and to read its first example.
+LOADING_SECONDS = 5.0
 EMPTY = '<p class="hint">The curves will appear here, after the first steps.</p>'
 EXPLANATION = """
 **Recordings**, each with its text beside it (`a.wav` and `a.txt`), or **pictures of lines** (`a.png` and `a.gt.txt`), at
@@ -112,10 +114,15 @@ class TrainTab:
                 status = gr.HTML(region("Nothing is being trained."), padding=False)
                 with gr.Row():
                     stop, resume, use, back = (
-                        gr.Button(label, size="sm", min_width=90, interactive=False)
-                        for label in ("Stop", "Go on", "Use in the other tabs", "Use the first one again")
+                        gr.Button(label, size="sm", min_width=width, interactive=False)
+                        for label, width in (
+                            ("Stop", 70),
+                            ("Go on", 70),
+                            ("Use in the other tabs", 160),
+                            ("Use the first one again", 170),
+                        )
                     )
-        drawn = gr.HTML(framed(EMPTY), padding=False)
+                drawn = gr.HTML(framed(EMPTY), padding=False)
         clock = gr.Timer(1.0, active=False)
         quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
         shown = [status, drawn, stop, resume, use, back, clock]
@@ -221,7 +228,7 @@ class TrainTab:
         kind = run.began.kind
 
         def load(work: Work[Any]) -> Any:
-            work.tell(about=f"Getting {run.name} ready")
+            work.tell_ready(f"Getting {run.name} ready", LOADING_SECONDS)
             try:
                 folder = run.bundle()
                 return share(speech.load(folder) if kind == "speech" else handwriting.load(folder))

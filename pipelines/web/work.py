@@ -16,6 +16,8 @@ T = TypeVar("T")
 _FIRST_SECONDS = 1.0
 # How often the page hears of the work, at most and at least.
 _SOONEST_SECONDS, _LATEST_SECONDS = 0.4, 2.0
+# Where the time was guessed: the most that is shown as done, and how many times as long as guessed is late.
+_MOST_GUESSED, _LATE = 0.95, 1.5
 
 
 class StoppedError(Exception):
@@ -65,9 +67,17 @@ class Work(Generic[T]):
             raise StoppedError
         self._steps.put(Step(done, total, about, partial, left, self.seconds))
 
+    def tell_ready(self, about: str, seconds: float) -> None:
+        """That something is made ready, which takes about so many seconds; 0: it is ready."""
+        if seconds > 0:
+            self.tell(0.0, seconds, about, left=seconds)
+        else:
+            self.tell(about=about)
+
     def stop(self) -> None:
-        """Ends the work the next time that it tells how far it is."""
+        """Ends the work the next time that it tells how far it is; whoever follows `run` is told at once."""
         self._stopped.set()
+        self._steps.put(None)
 
     @property
     def stopped(self) -> bool:
@@ -77,7 +87,8 @@ class Work(Generic[T]):
     def run(self) -> Iterator[tuple[Step, float]]:
         """Does the work: its steps, not more often than the eye follows, each with the seconds since the beginning.
 
-        Whoever leaves this iterator stops the work. Raises what the work raises.
+        Whoever leaves this iterator stops the work. Raises what the work raises, or StoppedError as soon as somebody
+        stopped it: what it is at then is not waited for.
         """
         self._began = time.monotonic()
         threading.Thread(target=self._work, name="work", daemon=True).start()
@@ -94,9 +105,12 @@ class Work(Generic[T]):
                 if now - shown >= _SOONEST_SECONDS:
                     shown = now
                     yield step, now - self._began
+            left = self.stopped
         finally:
             self.stop()
             self.ended()
+        if left:
+            raise StoppedError
         if self._error is not None:
             raise self._error
 
@@ -166,11 +180,17 @@ def bar(step: Step, seconds: float) -> str:
         return f'<div class="progress"><progress aria-label="{about}"></progress><span>{about}</span></div>'
     share = min(1.0, max(0.0, step.done / step.total))
     at, expected = seconds if step.at is None else step.at, step.left
-    if expected is None and share > 0:
+    passed = seconds - at
+    if expected:
+        # Nobody tells how far it is until it is done; by now so much of what was left has passed.
+        share += (1 - share) * min(_MOST_GUESSED, passed / expected)
+    elif expected is None and share > 0:
         expected = at * (1 - share) / share
-    known = expected is not None and seconds >= _FIRST_SECONDS
-    # Time went on since it was told how far the work is.
-    left = f", {remaining((expected or 0.0) - (seconds - at))}" if known else ""
+    left = ""
+    if expected is not None and seconds >= _FIRST_SECONDS:
+        # A guess that was much too short is no promise any more.
+        late = bool(step.left) and passed > _LATE * expected
+        left = ", longer than expected" if late else f", {remaining(expected - passed)}"
     return (
         f'<div class="progress"><progress max="100" value="{100 * share:.0f}" aria-label="{about}"></progress>'
         f"<span>{about}: {100 * share:.0f} %{left}</span></div>"

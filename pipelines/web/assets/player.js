@@ -40,8 +40,8 @@ function follow() {
       now.classList.add("now");
       now.setAttribute("aria-current", "true");
       const box = now.closest(".transcript");
-      const top = now.offsetTop - box.offsetTop;
-      if (top < box.scrollTop || top + now.offsetHeight > box.scrollTop + box.clientHeight) box.scrollTop = top - 40;
+      const inside = now.getBoundingClientRect(), around = box.getBoundingClientRect();
+      if (inside.top < around.top || inside.bottom > around.bottom) box.scrollTop += inside.top - around.top - 40;
     }
   }
   // Frames are asked for while it plays, and only then.
