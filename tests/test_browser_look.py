@@ -83,7 +83,9 @@ def test_a_long_look_is_cancelled(tab: Any, tmp_path: Path, monkeypatch: pytest.
     expect(tab.get_by_role("row", name="line.png")).to_be_visible()
     look = tab.get_by_role("button", name="Look inside", exact=True)
     cancel = tab.get_by_role("button", name="Cancel").filter(visible=True)
-    progress = tab.get_by_text(re.compile(r"^Reading a line of line.png in three ways: \d+ %, (about .* left|longer than expected)$"))
+    progress = tab.get_by_text(
+        re.compile(r"^Reading a line of line.png in three ways: \d+ %, (about .* left|longer than expected)$")
+    )
     try:
         look.click()
         expect(progress).to_be_visible()

@@ -56,6 +56,16 @@ def test_lines_are_matched_one_to_one_within_half_their_distance() -> None:
     assert (scored.precision, scored.recall, scored.f1) == pytest.approx((6 / 8, 6 / 8, 6 / 8))
 
 
+def test_lines_of_a_page_on_its_side_are_matched_as_upright_ones() -> None:
+    there = [level(0, 100 + 40 * number, 300).baseline for number in range(4)]
+    found = [there[0] + [0, 19], there[1] + [0, 19], there[2] * [0.4, 1], there[3] + [0, 21]]
+    # By hand: a quarter of a turn either way, and upside down.
+    for turn in ([[0, -1], [1, 0]], [[0, 1], [-1, 0]], [[-1, 0], [0, -1]]):
+        turned, seen = ([line @ np.array(turn) + 500 for line in lines] for lines in (there, found))
+        assert matching.line_distance(turned) == pytest.approx(40)
+        assert matching.match(turned, seen).pairs == ((0, 0), (1, 1))
+
+
 def test_nothing_there_and_nothing_found() -> None:
     assert matching.scores([matching.match([], [])]).f1 == 1.0
     assert matching.scores([matching.match([level(0, 9, 50).baseline], [])]).recall == 0.0

@@ -75,8 +75,12 @@ def line_distance(lines: Sequence[Points]) -> float:
     """The median over lines of the distance to the nearest line above or below, in pixels.
 
     Above or below is what shares at least a third of the shorter one's width; a page without such lines counts as one
-    whose lines are as far apart as a tenth of the longest.
+    whose lines are as far apart as a tenth of the longest. Of a page on its side, whose lines run up or down, read
+    left or right of it instead.
     """
+    along = np.abs(sum((points[-1] - points[0] for points in lines), np.zeros(2)))
+    if along[1] > along[0]:
+        lines = [points[:, ::-1] for points in lines]
     gaps = []
     ends = [(points[:, 0].min(), points[:, 0].max()) for points in lines]
     for number, points in enumerate(lines):
