@@ -1,6 +1,5 @@
 """A picture of a line or a page -> its transcript."""
 
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from pipelines.transcript import PageTranscript, WrittenLine, WrittenWord, words_of
+from pipelines.written import sure, width, written
 from recog import checkpoint, image
 from recog.activity import ink
 from recog.checkpoint import Bundle
@@ -19,12 +19,6 @@ from recog.recognizer import DecodingOptions, Recognition, Recognizer
 if TYPE_CHECKING:
     from recog.layout.cut import LinePicture
 
-# A line of a page whose words are less likely right than this on average is a stain or an ornament; so is every line of
-# a page on which none reaches the second.
-LEAST_LINE, LEAST_PAGE = 0.05, 0.2
-# A doubtful line is a cell of a table or hard to read all the same where so many lines of its column are read; those are at most so many
-# times as wide as it is, so that a stroke beneath lines of text is none.
-CELLS, WIDER = 3, 3.0
 # A page less likely read than this is tried upside down, so many of its longest lines first, which must be so many times
 # as likely.
 DOUBTFUL, FEW, CLEARLY = 0.35, 5, 2.0
@@ -62,12 +56,12 @@ class HandwritingPipeline:
         cuts = find_lines(page)
         lines = self._read(cuts) if progress is None else self._read_in_parts(cuts, progress)
         alone = len(cuts) == 1 and cuts[0].picture is page
-        if lines and not alone and _sure(lines) < DOUBTFUL:
+        if lines and not alone and sure(lines) < DOUBTFUL:
             turned = find_lines(page, upside_down=True)
             few = sorted(turned, key=lambda cut: cut.picture.width, reverse=True)[:FEW]
-            if _sure(self._read(few)) > CLEARLY * _sure(sorted(lines, key=_width, reverse=True)[:FEW]):
+            if sure(self._read(few)) > CLEARLY * sure(sorted(lines, key=width, reverse=True)[:FEW]):
                 lines = self._read(turned)
-        lines = lines if alone else _written(lines)
+        lines = lines if alone else written(lines)
         text = "\n".join(line.text for line in lines)
         return PageTranscript(text, tuple(lines), page.width, page.height, self.recognizer.calibrated)
 
@@ -101,44 +95,3 @@ class HandwritingPipeline:
         )
         text = " ".join(word.text for word in words)
         return WrittenLine(text, cut.box(0, 0, width, height), words, cut.baseline, cut.polygon)
-
-
-def _written(lines: list[WrittenLine]) -> list[WrittenLine]:
-    """The lines without those that nobody wrote."""
-    sure = [_sure([line]) for line in lines]
-    if max(sure, default=0.0) < LEAST_PAGE:
-        return []
-    places = _along(lines)
-    read = [place for place, how in zip(places, sure, strict=True) if how >= LEAST_LINE]
-    return [
-        line
-        for line, place, how in zip(lines, places, sure, strict=True)
-        if how >= LEAST_LINE or sum(_cell_like(place, other) for other in read) >= CELLS
-    ]
-
-
-def _along(lines: list[WrittenLine]) -> list[tuple[float, float]]:
-    """Where each line begins and ends in the direction in which the longest one runs, in pixels."""
-    (left, top), (right, bottom) = (max(lines, key=_width).baseline[end] for end in (0, -1))
-    length = max(math.hypot(right - left, bottom - top), 1.0)
-    across, down = (right - left) / length, (bottom - top) / length
-    ends = [[x * across + y * down for x, y in (line.baseline[0], line.baseline[-1])] for line in lines]
-    return [(min(pair), max(pair)) for pair in ends]
-
-
-def _cell_like(place: tuple[float, float], other: tuple[float, float]) -> bool:
-    """Whether another line stands in the column of this one and is no longer than a cell of it might be."""
-    shared = min(place[1], other[1]) - max(place[0], other[0])
-    widths = place[1] - place[0], other[1] - other[0]
-    return shared >= 0.5 * min(widths) and widths[1] <= WIDER * widths[0]
-
-
-def _sure(lines: list[WrittenLine]) -> float:
-    """How likely the words of some lines are right on average, long words counting for more; 0 without any."""
-    letters = sum(len(word.text) for line in lines for word in line.words)
-    return sum(word.confidence * len(word.text) for line in lines for word in line.words) / max(letters, 1)
-
-
-def _width(line: WrittenLine) -> float:
-    (left, top), (right, bottom) = line.baseline[0], line.baseline[-1]
-    return math.hypot(right - left, bottom - top)
