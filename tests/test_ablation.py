@@ -110,6 +110,26 @@ def test_all_runs_begin_with_the_weights_of_one_base(
     assert len((out / "dev.jsonl").read_text().splitlines()) == 2
 
 
+def test_runs_begin_with_a_bundle_that_is_there(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # What it trains first and leaves in one folder is the same as a bundle brought along for another.
+    still = ["--set", "fit.freeze_steps=1000", "--set", "fit.peak_rate=1e-30", "--parts", "gain"]
+    assert ablation.main([*arguments, *still, "--base-epochs", "2"]) == 0
+    first = json.loads((tmp_path / "out" / "results.json").read_text())
+    again = [*arguments[:6], str(tmp_path / "again"), *arguments[7:]]
+    bundle = str(tmp_path / "out" / "base" / "best")
+    for _ in range(2):  # what is done is read the second time
+        assert ablation.main([*again, *still, "--base", bundle]) == 0
+        rows = json.loads((tmp_path / "again" / "results.json").read_text())
+        assert [row["part"] for row in rows] == ["the base before", "the preset as it is", "with gain"]
+        assert [row["cer"] for row in rows] == [row["cer"] for row in first]
+        assert (rows[0]["updates"], rows[0]["minutes"]) == (0, 0)
+    with pytest.raises(SystemExit):
+        ablation.main([*again, "--base", bundle, "--base-epochs", "2"])
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
 def test_all_runs_compute_in_the_arithmetic_of_the_first(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

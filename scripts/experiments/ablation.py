@@ -4,8 +4,8 @@
         --every 8 --base-epochs 12 --seeds 2 --set fit.epochs=4 --set fit.minutes=0
 
 Every run has the same rows (every so-many-th of `--train`), passes over them and seed, chooses its best bundle on dev rows
-with `part: tune` and is measured greedily on those with `part: report`. With `--base-epochs` all runs begin with the weights
-of one and the same base, which the script trains first: then even short runs are about a network that reads. Parts that
+with `part: tune` and is measured greedily on those with `part: report`. With `--base BUNDLE` all runs begin with the weights
+of that bundle, with `--base-epochs` with those of one that the script trains first: then even short runs are about a network that reads. Parts that
 the preset has are taken out, the others put in. `--seeds 2` trains the preset as it is once more with the next seed: what
 differs between those two is what a seed is worth. Runs that are done are not done again: stop it and start it as you like.
 
@@ -185,19 +185,24 @@ def measure(arguments: argparse.Namespace) -> list[Result]:
     _written(tune[:: arguments.dev_every], out / "dev.jsonl")
     report = report[:: arguments.report_every]
     done = {one.part: one for one in read(out / "results.json")}
-    base: Path | None = None
+    base: str | Path | None = arguments.base
+    if base and BASE not in done:
+        (out / "base").mkdir(exist_ok=True)
+        done[BASE] = result(Trial(BASE), base, None, report, out / "base")
+        write(out / "results.json", list(done.values()))
     if arguments.base_epochs:
         base = out / "base" / "best"
         if BASE not in done:
             overrides = [*arguments.overrides, f"fit.epochs={arguments.base_epochs}", *arguments.base_set]
             fitted = _run(training.settings(preset, overrides), rows, out, out / "base", None)
-            done[BASE] = result(Trial(BASE, (), fitted.bundle.provenance["seed"]), fitted, report, out / "base")
+            done[BASE] = result(Trial(BASE, (), fitted.bundle.provenance["seed"]), base, fitted, report, out / "base")
             write(out / "results.json", list(done.values()))
     for trial in planned:
         if trial.part not in done:
             settings = training.settings(preset, [*arguments.overrides, *trial.settings, f"fit.seed={trial.seed}"])
-            fitted = _run(settings, rows, out, folder_of(out, trial.part), base)
-            done[trial.part] = result(trial, fitted, report, folder_of(out, trial.part))
+            folder = folder_of(out, trial.part)
+            fitted = _run(settings, rows, out, folder, base)
+            done[trial.part] = result(trial, folder / "best", fitted, report, folder)
         done = {one.part: compared(one, out) for one in done.values()}
         write(out / "results.json", list(done.values()))
     return [done[name] for name in ([BASE] if base else []) + [trial.part for trial in planned]]
@@ -218,7 +223,7 @@ def _written(rows: list[Row], path: Path) -> list[Row]:
     return rows
 
 
-def _run(settings: training.Training, rows: Sequence[Row], out: Path, folder: Path, base: Path | None) -> Fitted:
+def _run(settings: training.Training, rows: Sequence[Row], out: Path, folder: Path, base: str | Path | None) -> Fitted:
     """A training, from its last state where it has begun before."""
     sources = {str(row.fields.get("source")) for row in rows}
     weights = {source: weight for source, weight in settings.data.weights.items() if source in sources}
@@ -232,9 +237,12 @@ def _run(settings: training.Training, rows: Sequence[Row], out: Path, folder: Pa
     return training.train(settings, out / "train.jsonl", out / "dev.jsonl", folder, started, init_from=begin)
 
 
-def result(trial: Trial, fitted: Fitted, report: Sequence[Row], folder: Path) -> Result:
-    """The record of a run, whose best bundle reads the rows greedily; the errors of each row are kept in its folder."""
-    bundle = checkpoint.load(folder / "best")
+def result(trial: Trial, best: str | Path, fitted: Fitted | None, report: Sequence[Row], folder: Path) -> Result:
+    """The record of a run, whose best bundle reads the rows greedily; the errors of each row are kept in its folder.
+
+    `fitted` is None for a bundle that was trained elsewhere.
+    """
+    bundle = checkpoint.load(best)
     counted = count(evaluate(Recognizer(bundle, DecodingOptions(beam=0)), report).pairs, bundle.text_rule)
     edits = [[one.edits, one.units] for one in counted.characters]
     groups = counted.groups if len(set(counted.groups)) >= FEW else [str(number) for number in range(len(edits))]
@@ -245,9 +253,9 @@ def result(trial: Trial, fitted: Fitted, report: Sequence[Row], folder: Path) ->
         metrics.total(counted.characters).rate,
         metrics.interval(counted.characters, groups),
         metrics.total(counted.words).rate,
-        fitted.epochs,
-        fitted.updates,
-        round(fitted.minutes, 2),
+        fitted.epochs if fitted else 0,
+        fitted.updates if fitted else 0,
+        round(fitted.minutes, 2) if fitted else 0.0,
         trial.seed,
     )
 
@@ -295,7 +303,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--report-every", type=int, default=1, help="measure on every so-many-th row of report (default 1)"
     )
-    parser.add_argument(
+    bases = parser.add_mutually_exclusive_group()
+    bases.add_argument("--base", metavar="BUNDLE", help="begin all runs with the weights of this bundle")
+    bases.add_argument(
         "--base-epochs", type=int, default=0, help="begin all runs with a base of so many (default: none)"
     )
     parser.add_argument("--base-set", action="append", default=[], help="setting of the base alone")
