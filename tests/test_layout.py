@@ -14,6 +14,7 @@ from recog.layout.cut import Course, LinePicture
 from recog.layout.ink import ink_mask
 from recog.layout.lines import apart, find_lines
 from recog.layout.segmenter import Maps
+from recog.layout.sheet import Sheet
 from recog.layout.sifting import usual_slope
 from recog.layout.traced import Traced
 from recog.layout.tracing import trace
@@ -78,6 +79,23 @@ def test_a_turned_page_gives_the_same_lines_on_the_page_as_given(degrees: float)
             across = turned.width / 2 + x * np.cos(turn) + y * np.sin(turn)
             down = turned.height / 2 - x * np.sin(turn) + y * np.cos(turn)
             assert np.hypot(place[0] - across, place[1] - down) < 15
+
+
+def test_a_page_photographed_from_the_side_gives_the_same_lines_on_the_photograph() -> None:
+    page, tops = draw_page()
+    # On a dark table, turned by some 20 degrees, its upper end farther away.
+    seen = Sheet(np.array([[260.0, 80.0], [760.0, 190.0], [700.0, 560.0], [60.0, 400.0]]))
+    scaled = np.diag([seen.size[0] / page.width, seen.size[1] / page.height, 1.0])
+    back = np.linalg.inv(seen.homography @ scaled)
+    data = tuple((back / back[2, 2]).ravel()[:8])
+    photograph = page.transform((900, 640), Image.Transform.PERSPECTIVE, data, Image.Resampling.BICUBIC, fillcolor=40)
+    lines = found(photograph)
+    assert len(lines) == len(tops)
+    for line, upright in zip(lines, found(page), strict=True):
+        ends = np.array([upright.baseline[0], upright.baseline[-1]], dtype=np.float64)
+        places = seen.to_picture(ends * scaled.diagonal()[:2])
+        given = np.array([line.baseline[0], line.baseline[-1]])
+        assert np.hypot(*(given - places).T).max() < 15
 
 
 def test_a_shadow_over_half_the_page_changes_nothing() -> None:

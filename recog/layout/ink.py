@@ -21,7 +21,7 @@ def ink_mask(page: Image.Image) -> Mask:
     brightness = np.maximum(np.asarray(paper, dtype=np.float32), 1)
     contrast: Array = np.clip(1 - grey / brightness, 0, 1).astype(np.float32)
     # Ink is also darker by a dozen grey values: on nearly black paper noise alone would pass for contrast.
-    ink: Mask = (contrast > max(0.15, _otsu(contrast))) & (brightness - grey > 12)
+    ink: Mask = (contrast > max(0.15, otsu(contrast))) & (brightness - grey > 12)
     labels, _ = ndimage.label(ink, structure=np.ones((3, 3)))
     for number, where in enumerate(ndimage.find_objects(labels), start=1):
         high, wide = where[0].stop - where[0].start, where[1].stop - where[1].start
@@ -32,7 +32,7 @@ def ink_mask(page: Image.Image) -> Mask:
     return ink
 
 
-def _otsu(values: Array) -> float:
+def otsu(values: Array) -> float:
     """The threshold that parts a histogram into the two most unlike halves (Otsu 1979, equation 12)."""
     counts, edges = np.histogram(values, bins=64, range=(0, 1))
     centres = (edges[:-1] + edges[1:]) / 2

@@ -9,11 +9,13 @@ from scipy import ndimage
 
 from recog.layout import cut as cutting
 from recog.layout import order as orders
+from recog.layout import sheet as sheets
 from recog.layout import sight as sights
 from recog.layout.cut import Course, LinePicture
 from recog.layout.ink import ink_mask
 from recog.layout.order import Extent
 from recog.layout.segmenter import Segmenter, shipped
+from recog.layout.sheet import Sheet
 from recog.layout.sifting import sifted, usual_slope
 from recog.layout.sight import Sight
 from recog.layout.traced import Traced
@@ -38,19 +40,21 @@ def find_lines(
     is needed: a picture of one line is read without.
 
     The page may lie on its side, and be askew by up to 15 degrees. Which of both ways up it is shows when it is read:
-    `upside_down` gives the lines of the other one. A picture that is far wider than high, or that
-    holds one line alone, is a line already and comes back whole.
+    `upside_down` gives the lines of the other one. A sheet photographed askew or from the side is set upright first. A picture
+    that is far wider than high, or that holds one line alone, is a line already and comes back whole.
     """
     if page.width >= LINE_SHAPE * page.height or page.height < LINE_PX:
         return [LinePicture.whole(page)] if ink_mask(page).any() else []
-    sight, lines = _looked(page, segmenter(), 180.0 if upside_down else 0.0)
+    sheet = sheets.find(page)
+    level = sheet.upright(page) if sheet else page
+    sight, lines = _looked(level, segmenter(), 180.0 if upside_down else 0.0)
     if len(lines) == 1 and page.width >= 2 * page.height:
         return [LinePicture.whole(page)]
     smooth = [smoothed(line) for line in lines]
     parted = [line for line in apart(smooth) if line.length < LONGEST * line.height]
-    parted = sifted(parted, sight, page.width, page.height)
+    parted = sifted(parted, sight, level.width, level.height)
     extents = [Extent(line.x[0], line.x[-1], float(line.y.mean()), line.height) for line in parted]
-    courses = [_course(parted[number], sight) for number in orders.order(extents)]
+    courses = [_course(parted[number], sight, sheet) for number in orders.order(extents)]
     return cutting.cut(page, courses)
 
 
@@ -110,6 +114,10 @@ def apart(lines: Sequence[Traced]) -> list[Traced]:
     return clipped
 
 
-def _course(line: Traced, sight: Sight) -> Course:
-    points = sight.to_page(np.stack([line.x, line.y], axis=1))
-    return Course(points, line.above * sight.pixel, line.below * sight.pixel)
+def _course(line: Traced, sight: Sight, sheet: Sheet | None) -> Course:
+    def on_page(y: Values) -> Values:
+        points = sight.to_page(np.stack([line.x, y], axis=1))
+        return sheet.to_picture(points) if sheet else points
+
+    points, top, foot = (on_page(y) for y in (line.y, line.y - line.above, line.y + line.below))
+    return Course(points, np.hypot(*(points - top).T), np.hypot(*(foot - points).T))
