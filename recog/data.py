@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,14 +19,17 @@ from recog.alphabet import Alphabet
 from recog.audio import SpeechFrontend
 from recog.augment import HandwritingAugment, SpeechAugment, passage
 from recog.augment.line import Motion
-from recog.augment.passage import Partners, Placed, Run
+from recog.augment.passage import Partners, Passage, Placed, Run
 from recog.batching import DataConfig, cut
 from recog.errors import ConfigError, ManifestError, RecogError, TrainingError
 from recog.frontend import Decoded, Frontend
 from recog.manifest import Row
 from recog.store import Store
 
-__all__ = ["DataConfig", "Draw", "Example", "Samples", "cut", "examples", "length"]
+__all__ = ["DataConfig", "Draw", "Example", "Piece", "Samples", "cut", "examples", "length"]
+
+# A mosaic is pieced together until it has this share of the frames of the row it stands for.
+NEARLY = 0.85
 
 
 @dataclass(frozen=True)
@@ -42,18 +46,26 @@ class Example:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """A row, or the part of it that is left."""
+
+    index: int
+    # None: all of it.
+    run: Run | None = None
+
+
+@dataclass(frozen=True)
 class Draw:
     """What is drawn first for an example: all that decides what it says and how long it is."""
 
+    # The row that it stands for.
     index: int
     # About how many frames it has.
     length: int
     # Yields all further draws.
     random: np.random.Generator
-    # The row that follows it, and the part that is left of each; None: all of it.
-    partner: int | None = None
-    run: Run | None = None
-    partner_run: Run | None = None
+    # What it is made of, one after the other.
+    pieces: tuple[Piece, ...]
     # Speech: the speaker's analysis settings and the speed in percent. Handwriting: slant, rotation and size.
     voice: SpeechFrontend | None = None
     speed: int = 100
@@ -102,12 +114,12 @@ class Samples:
     def _placed(self) -> dict[int, list[Placed]]:
         """The words of the rows that may be cut."""
         asked = self.augment.passage if self.augment is not None else passage.Passage()
-        if (asked.join or asked.split or asked.mix) and " " not in self.alphabet.symbols:
+        if (asked.join or asked.cuts) and " " not in self.alphabet.symbols:
             raise ConfigError(
-                "augment.passage joins and cuts at spaces, and the alphabet has none; set join, split and mix to 0"
+                "augment.passage joins and cuts at spaces, and the alphabet has none; set join, split, mix and mosaic to 0"
             )
         words: dict[int, list[Placed]] = {}
-        for index, row in enumerate(self.rows if asked.split or asked.mix else []):
+        for index, row in enumerate(self.rows if asked.cuts else []):
             if "words" in row.fields:
                 words[index] = passage.placed_words(row.fields["words"], f"row {row.id}")
                 said = self._spell(" ".join(word.text for word in words[index]))
@@ -121,7 +133,8 @@ class Samples:
         owners = [row.fields.get("speaker") or row.fields.get("writer") for row in self.rows]
         names = [None if owner is None else str(owner) for owner in owners]
         cut = [name if len(self._words.get(index, ())) > 1 else None for index, name in enumerate(names)]
-        return Partners(names, self.lengths) if asked.join else None, Partners(cut, self.lengths) if asked.mix else None
+        mates = Partners(cut, self.lengths) if asked.mix or asked.mosaic else None
+        return Partners(names, self.lengths) if asked.join else None, mates
 
     def share(self, worker: int, workers: int) -> "Samples":
         """The same samples with nothing in memory yet, for one of so many workers."""
@@ -163,68 +176,86 @@ class Samples:
         """The first draws for an example; costs some microseconds, and nothing is decoded."""
         repeat, index = divmod(item, len(self))
         random = np.random.default_rng([seed, epoch, index, *([repeat] if repeat else [])])
-        frames, augment = float(self.lengths[index]), self.augment
+        augment = self.augment
         if augment is None:
-            return Draw(index, self.lengths[index], random)
-        partner, run, partner_run = None, None, None
-        if self._mates and random.random() < augment.passage.mix:
-            partner = self._mates.any(index, random)
-        if partner is not None:
-            first, second = self._words[index], self._words[partner]
-            run, partner_run = passage.draw_halves(first, second, random)
-            frames *= min(1.0, passage.share(first, run))
-            frames += self.lengths[partner] * min(1.0, passage.share(second, partner_run))
-        elif self._partners and random.random() < augment.passage.join:
-            partner = self._partners.draw(index, random)
-            frames += 0 if partner is None else self.lengths[partner]
-        if index in self._words and partner is None and random.random() < augment.passage.split:
-            run = passage.draw_run(self._words[index], random)
-            frames *= min(1.0, passage.share(self._words[index], run))
+            return Draw(index, self.lengths[index], random, (Piece(index),))
+        pieces = self._pieces(index, augment.passage, random)
+        frames = sum(self._frames(piece) for piece in pieces)
         if isinstance(augment, SpeechAugment) and isinstance(self.frontend, SpeechFrontend):
             voice = augmentation.vary_voice(self.frontend, augment, random)
             speed = augmentation.draw_speed(augment.speed, random)
             frames *= self.frontend.hop_seconds / voice.hop_seconds * 100 / speed
-            return Draw(index, max(1, round(frames)), random, partner, run, partner_run, voice, speed)
+            return Draw(index, max(1, round(frames)), random, pieces, voice, speed)
         assert isinstance(augment, HandwritingAugment) and not isinstance(self.frontend, SpeechFrontend)
         motion = augmentation.draw_motion(augment, random)
         width = motion.width(max(1, round(frames)), self.frontend.height_px)
-        return Draw(index, width, random, partner, run, partner_run, motion=motion)
+        return Draw(index, width, random, pieces, motion=motion)
+
+    def _pieces(self, index: int, asked: Passage, random: np.random.Generator) -> tuple[Piece, ...]:
+        """What stands for a row: itself, a part of it, or parts of it and of others."""
+        if asked.mosaic and self._mates and index in self._words and random.random() < asked.mosaic:
+            return self._mosaic(index, self._mates, random)
+        if self._mates and random.random() < asked.mix and (mate := self._mates.any(index, random)) is not None:
+            first, second = passage.draw_halves(self._words[index], self._words[mate], random)
+            return Piece(index, first), Piece(mate, second)
+        if self._partners and random.random() < asked.join:
+            partner = self._partners.draw(index, random)
+            if partner is not None:
+                return Piece(index), Piece(partner)
+        if index in self._words and random.random() < asked.split:
+            return (Piece(index, passage.draw_run(self._words[index], random)),)
+        return (Piece(index),)
+
+    def _mosaic(self, index: int, mates: Partners, random: np.random.Generator) -> tuple[Piece, ...]:
+        """A few words of a row, and of others of the same owner, until they are nearly as long as it is."""
+        pieces = [Piece(index, passage.draw_piece(self._words[index], random))]
+        while sum(self._frames(piece) for piece in pieces) < NEARLY * self.lengths[index]:
+            other = mates.any(index, random)
+            other = index if other is None else other
+            pieces.append(Piece(other, passage.draw_piece(self._words[other], random)))
+        return tuple(pieces)
+
+    def _frames(self, piece: Piece) -> float:
+        """About how many frames a piece has."""
+        share = 1.0 if piece.run is None else min(1.0, passage.share(self._words[piece.index], piece.run))
+        return self.lengths[piece.index] * share
 
     def _target(self, drawn: Draw) -> tuple[int, ...]:
-        first = self._labels(drawn.index, drawn.run)
-        if drawn.partner is None:
-            return first
-        return (*first, *self.alphabet.encode(" "), *self._labels(drawn.partner, drawn.partner_run))
+        parts = [self._labels(piece) for piece in drawn.pieces]
+        (space,) = self.alphabet.encode(" ") if len(parts) > 1 else (0,)
+        return tuple(itertools.chain(parts[0], *((space, *part) for part in parts[1:])))
 
-    def _labels(self, index: int, run: Run | None) -> tuple[int, ...]:
-        return self.targets[index] if run is None else tuple(self.alphabet.encode(self._spell(run.text)))
+    def _labels(self, piece: Piece) -> tuple[int, ...]:
+        run = piece.run
+        return self.targets[piece.index] if run is None else tuple(self.alphabet.encode(self._spell(run.text)))
 
     def _said(self, drawn: Draw) -> tuple[int, ...] | None:
-        first = self._phones_of(drawn.index, drawn.run)
-        second = () if drawn.partner is None else self._phones_of(drawn.partner, drawn.partner_run)
-        return None if first is None or second is None else (*first, *second)
+        parts = [self._phones_of(piece) for piece in drawn.pieces]
+        known = [part for part in parts if part is not None]
+        return tuple(itertools.chain(*known)) if len(known) == len(parts) else None
 
-    def _phones_of(self, index: int, run: Run | None) -> tuple[int, ...] | None:
-        return self.phones[index] if run is None else _phones(run.phones, self.rows[index].id)
+    def _phones_of(self, piece: Piece) -> tuple[int, ...] | None:
+        run = piece.run
+        return self.phones[piece.index] if run is None else _phones(run.phones, self.rows[piece.index].id)
 
     def _joined_or_cut(self, drawn: Draw) -> Decoded:
         """The decoded sample of a draw."""
-        decoded = self._part(drawn.index, drawn.run)
-        if drawn.partner is None:
-            return decoded
-        second = self._part(drawn.partner, drawn.partner_run)
-        if isinstance(decoded, np.ndarray) and isinstance(second, np.ndarray):
-            return passage.join_sound(decoded, second, self.rate_hz, drawn.random)
-        assert isinstance(decoded, Image.Image) and isinstance(second, Image.Image)
-        return passage.join_line(decoded, second, drawn.random)
+        joined, *others = (self._part(piece) for piece in drawn.pieces)
+        for other in others:
+            if isinstance(joined, np.ndarray) and isinstance(other, np.ndarray):
+                joined = passage.join_sound(joined, other, self.rate_hz, drawn.random)
+            else:
+                assert isinstance(joined, Image.Image) and isinstance(other, Image.Image)
+                joined = passage.join_line(joined, other, drawn.random)
+        return joined
 
-    def _part(self, index: int, run: Run | None) -> Decoded:
-        decoded = self.store.decoded(index)
+    def _part(self, piece: Piece) -> Decoded:
+        decoded, run = self.store.decoded(piece.index), piece.run
         if run is None:
             return decoded
         if isinstance(decoded, np.ndarray):
             return passage.cut_sound(decoded, run, self.rate_hz)
-        _, height = image.upright_size(self.rows[index].path)
+        _, height = image.upright_size(self.rows[piece.index].path)
         return passage.cut_line(decoded, run, decoded.height / height)
 
     def _other(self, random: np.random.Generator) -> Any:

@@ -110,7 +110,7 @@ def test_joined_rows_of_a_speaker_hold_both_sounds_and_both_texts(tmp_path: Path
     for epoch, example in enumerate(joined):
         drawn = samples.draw(0, epoch, 1)
         assert abs(len(example.features) - drawn.length) <= 31  # the pause of up to 0.3 s
-        assert (drawn.partner is None) == (ABCD.decode(example.target) == "a")
+        assert (len(drawn.pieces) == 1) == (ABCD.decode(example.target) == "a")
     both = next(example for example in joined if len(example.target) == 3).features
     assert both[5:25].mean(0).argmax() < both[-25:-5].mean(0).argmax()  # the low tone, then the high one
     assert {ABCD.decode(samples.example(2, epoch, 1).target) for epoch in range(5)} == {"c"}
@@ -141,8 +141,9 @@ def test_rows_are_cut_at_their_words(tmp_path: Path) -> None:
         assert len(example.features) == pytest.approx(1 + 40 * len(text.split()), abs=1)
         assert len(example.features) == pytest.approx(samples.draw(0, epoch, 1).length, abs=2)
         drawn = samples.draw(0, epoch, 1)
-        assert drawn.run is not None
-        found[text] = passage.cut_sound(samples.store.decoded(0), drawn.run, 8000)  # type: ignore[arg-type]
+        (piece,) = drawn.pieces
+        assert piece.run is not None
+        found[text] = passage.cut_sound(samples.store.decoded(0), piece.run, 8000)  # type: ignore[arg-type]
     assert set(found) == {"a b", "b c", "a b c"}
     assert round(dominant_hz(found["b c"][:3000], 8000) / 100) == 9
     wrong = replace(row, text="a b d")
@@ -158,14 +159,15 @@ def words_of(texts: str, seconds: float) -> list[dict[str, Any]]:
     ]
 
 
-def test_mixed_rows_hold_words_sounds_and_phones_of_two(tmp_path: Path) -> None:
+def worded_rows(folder: Path) -> list[manifest.Row]:
+    """Rows of half a second a word, a tone for each, that tell where their words stand; the third is another speaker's."""
     pitches = {"a": 400, "b": 700, "c": 1100, "d": 2000}
     rows = []
     for number, (texts, speaker, said) in enumerate(
         [("abab", "x", "AA AA AA AA"), ("cdcd", "x", "IY Z IY Z IY Z IY Z"), ("ab", "y", "AA AA"), ("c", "x", "IY Z")]
     ):
         soundfile.write(
-            tmp_path / f"{number}.wav", np.concatenate([tone_wave(pitches[one], 0.5, 8000) for one in texts]), 8000
+            folder / f"{number}.wav", np.concatenate([tone_wave(pitches[one], 0.5, 8000) for one in texts]), 8000
         )
         rows.append(
             {
@@ -177,19 +179,22 @@ def test_mixed_rows_hold_words_sounds_and_phones_of_two(tmp_path: Path) -> None:
                 "words": words_of(texts, 0.5),
             }
         )
-    manifest.write(tmp_path / "m.jsonl", rows)
-    samples = Samples(
-        manifest.read(tmp_path / "m.jsonl"), ABCD, TINY_SPEECH, "spoken", SpeechAugment(passage=Passage(mix=1.0))
-    )
+    manifest.write(folder / "m.jsonl", rows)
+    return manifest.read(folder / "m.jsonl")
+
+
+def test_mixed_rows_hold_words_sounds_and_phones_of_two(tmp_path: Path) -> None:
+    rows = worded_rows(tmp_path)
+    samples = Samples(rows, ABCD, TINY_SPEECH, "spoken", SpeechAugment(passage=Passage(mix=1.0)))
     texts = set()
     for epoch in range(40):
         example, drawn = samples.example(0, epoch, 1), samples.draw(0, epoch, 1)
         text = ABCD.decode(example.target)
         texts.add(text)
-        if drawn.partner is None:  # it was itself drawn
+        if len(drawn.pieces) == 1:  # it was itself drawn
             assert text == "a b a b"
             continue
-        assert drawn.partner == 1  # 2 is another speaker's, 3 has but one word
+        assert [piece.index for piece in drawn.pieces] == [0, 1]  # 2 is another speaker's, 3 has but one word
         assert abs(len(example.features) - drawn.length) <= 31  # the pause of up to 0.3 s
         assert example.phones is not None
         said = [{"a": "AA", "b": "AA", "c": "IY Z", "d": "IY Z"}[one] for one in text.split()]
@@ -199,6 +204,49 @@ def test_mixed_rows_hold_words_sounds_and_phones_of_two(tmp_path: Path) -> None:
     assert texts == {"a b a b", "a d c d", "a b c d", "a b a d"}
     assert {ABCD.decode(samples.example(2, epoch, 1).target) for epoch in range(5)} == {"a b"}
     assert {ABCD.decode(samples.example(3, epoch, 1).target) for epoch in range(5)} == {"c"}
+
+
+def test_a_mosaic_is_pieced_together_from_rows_of_one_speaker_until_it_is_as_long(tmp_path: Path) -> None:
+    samples = Samples(worded_rows(tmp_path), ABCD, TINY_SPEECH, "spoken", SpeechAugment(passage=Passage(mosaic=1.0)))
+    texts = set()
+    for epoch in range(60):
+        example, drawn = samples.example(0, epoch, 1), samples.draw(0, epoch, 1)
+        words = ABCD.decode(example.target).split()
+        texts.add(" ".join(words))
+        assert drawn.pieces[0].index == 0 and {piece.index for piece in drawn.pieces} <= {0, 1}
+        assert all(piece.run is not None and 1 <= len(piece.run.text.split()) <= 3 for piece in drawn.pieces)
+        # Four words of 50 frames, of which 85 % are 170: three are too few, and three and three more than enough.
+        assert 4 <= len(words) <= 6 and drawn.length == pytest.approx(50 * len(words), abs=2)
+        assert (
+            0 <= len(example.features) - drawn.length <= 31 * (len(drawn.pieces) - 1) + 2
+        )  # a pause before each but the first
+        assert example.phones is not None
+        said = [{"a": "AA", "b": "AA", "c": "IY Z", "d": "IY Z"}[one] for one in words]
+        assert "".join(phones.CMU[number - 1] for number in example.phones) == phones.spelled(" ".join(said).split())
+    assert len(texts) > 30
+    # With nobody else's words, its own; one word cannot be cut.
+    assert {word for epoch in range(9) for word in ABCD.decode(samples.example(2, epoch, 1).target).split()} == {
+        "a",
+        "b",
+    }
+    assert ABCD.decode(samples.example(3, 0, 1).target).split()[0] == "c"
+
+
+def test_a_mosaic_of_lines_stands_side_by_side(tmp_path: Path) -> None:
+    page = Image.new("L", (200, 48), 240)
+    words = [{"text": "a", "box": [0, 0, 60, 48]}, {"text": "b", "box": [120, 0, 200, 48]}]
+    page.save(tmp_path / "a.png")
+    manifest.write(tmp_path / "m.jsonl", [{"image": "a.png", "text": "a b", "words": words}])
+    rows = manifest.read(tmp_path / "m.jsonl")
+    made = HandwritingAugment(passage=Passage(mosaic=1.0))
+    samples = Samples(rows, ABCD, TINY_HANDWRITING, "spoken", made)
+    for epoch in range(20):
+        example, drawn = samples.example(0, epoch, 1), samples.draw(0, epoch, 1)
+        # "a" and "b" are 45 and 55 columns of 24 rows, a gap 5 to 12 of them.
+        widths = sum({"a": 45, "b": 55}[word] for word in ABCD.decode(example.target).split())
+        assert widths == drawn.length >= 85
+        parts = len(drawn.pieces) - 1
+        assert widths + 4 * parts <= len(example.features) <= widths + 12 * parts
 
 
 def test_lines_are_cut_at_boxes_given_in_pixels_of_the_picture(tmp_path: Path) -> None:
@@ -225,5 +273,5 @@ def test_joining_needs_a_space_to_write(tmp_path: Path) -> None:
     rows = manifest.read(write_rows(tmp_path, TINY_SPEECH, ["ab"]))
     with pytest.raises(ConfigError, match="the alphabet has none"):
         Samples(rows, Alphabet(tuple("ab")), TINY_SPEECH, "spoken", SpeechAugment(passage=Passage(join=0.1)))
-    with pytest.raises(ConfigError, match="join, split and mix are chances"):
+    with pytest.raises(ConfigError, match="join, split, mix and mosaic are chances"):
         Passage(join=2.0)

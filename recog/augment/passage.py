@@ -13,6 +13,9 @@ from recog import image
 from recog.audio import Waveform
 from recog.errors import ConfigError, ManifestError
 
+# A piece of a mosaic has so many words at most.
+PIECE = 3
+
 
 @dataclass(frozen=True)
 class Passage:
@@ -25,10 +28,18 @@ class Passage:
     # Chance that the first words of a row are followed by the last ones of another of the same speaker or writer, together
     # about as long as a row: sentences nobody wrote, in a hand that did. Only rows that tell where their words stand.
     mix: float = 0.0
+    # Chance that a row is pieced together anew, from a few words each of any rows of the same speaker or writer, until it is about as
+    # long as it was: what few rows say cannot be learnt by heart. Only rows that tell where their words stand.
+    mosaic: float = 0.0
 
     def __post_init__(self) -> None:
-        if not all(0 <= chance <= 1 for chance in (self.join, self.split, self.mix)):
-            raise ConfigError("augment.passage: join, split and mix are chances; expected 0..1")
+        if not all(0 <= chance <= 1 for chance in (self.join, self.split, self.mix, self.mosaic)):
+            raise ConfigError("augment.passage: join, split, mix and mosaic are chances; expected 0..1")
+
+    @property
+    def cuts(self) -> bool:
+        """Whether rows are cut, at the places of their words."""
+        return bool(self.split or self.mix or self.mosaic)
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,13 @@ def draw_halves(first: Sequence[Placed], second: Sequence[Placed], random: np.ra
     kept = int(random.integers(1, len(first)))
     left_out = round(len(second) * kept / len(first))
     return _run(first, 0, kept), _run(second, min(max(1, left_out), len(second) - 1), len(second))
+
+
+def draw_piece(words: Sequence[Placed], random: np.random.Generator) -> Run:
+    """One to three words of a row, fewer where it has no more."""
+    count = min(int(random.integers(1, PIECE + 1)), len(words))
+    first = int(random.integers(0, len(words) - count + 1))
+    return _run(words, first, first + count)
 
 
 def _run(words: Sequence[Placed], first: int, last: int) -> Run:
