@@ -10,11 +10,16 @@ from conftest import TINY_SPEECH, write_rows
 from test_ablation import PRESET
 
 from pipelines import training
-from recog import manifest
+from recog import checkpoint, manifest
 from recog.errors import TrainingError
+from recog.evaluation import evaluate
+from recog.recognizer import Recognizer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts" / "experiments"))
 import fine_tuning
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+import train_lm
 
 TEXTS = ["ab", "cab", "a cad", "bad dab", "dad", "abba", "a dab", "cd ab", "bc", "da", "ca da"]
 
@@ -64,9 +69,30 @@ def test_the_base_has_not_seen_the_source_and_smaller_sets_lie_in_larger_ones(
     assert five[0] < seven[0] and five[1] == seven[1] and seven[0] | seven[1] == set(TEXTS[4:])
     rows = json.loads((out / "results.json").read_text())
     assert [row["lines"] for row in rows] == [0, 5, 7]
-    assert [row["gain"] for row in rows] == pytest.approx([1 - row["cer"] / rows[0]["cer"] for row in rows])
+    greedy = [row["greedy"] for row in rows]
+    assert [one["gain"] for one in greedy] == pytest.approx([1 - one["cer"] / greedy[0]["cer"] for one in greedy])
+    assert [row["model"] for row in rows] == [None] * 3
     assert [(row["draw"], row["pages"]) for row in rows] == [("lines", 0), ("lines", 1), ("lines", 1)]
     assert "99 lines left out: the source has 7" in capsys.readouterr().err
+
+
+def test_all_bundles_read_with_a_language_model_too(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = tmp_path / "text.txt"
+    text.write_text("\n".join(TEXTS[:4] * 3) + "\n", encoding="utf-8")
+    options = ["--unit", "character", "--order", "3", "--out", str(tmp_path / "c.lm")]
+    assert train_lm.main([str(text), *options]) == 0
+    assert fine_tuning.main([*arguments, "--characters", str(tmp_path / "c.lm")]) == 0
+    table = [line.split(" | ")[2] for line in capsys.readouterr().out.splitlines() if "%" in line and "|" in line]
+    assert table[1:] == ["greedy", "with the model"] * 3
+    for row in json.loads((tmp_path / "out" / "results.json").read_text()):
+        folder = "base-with-model" if not row["lines"] else f"lines-{row['lines']}/with-model"
+        recognizer = Recognizer(checkpoint.load(tmp_path / "out" / folder))
+        assert recognizer.bundle.language is not None
+        report = [one for one in manifest.read(tmp_path / "dev.jsonl") if one.fields["part"] == "report"]
+        own = [one for one in report if one.fields["source"] == "own"]
+        assert row["model"]["cer"] == evaluate(recognizer, own).scores().characters.rate
 
 
 def test_whole_pages_are_drawn_one_after_another_and_the_last_ones_choose(tmp_path: Path) -> None:

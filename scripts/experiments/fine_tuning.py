@@ -8,9 +8,11 @@ Trains the preset on all rows of other sources (or takes --base, a bundle that h
 bundles on the source's dev rows with `part: report`, greedy. `--draw lines` draws rows one by one, so that they come from
 as many pages as there are; `--draw pages` draws whole pages one after another, as somebody would write them off, and the
 fifth that chooses are the last ones. Both hang on --seed alone, and smaller sets are part of the larger ones. Where words
-stand is told by the base itself: what the rows say of it is left aside. Stop it and start it as you like: runs go on
-where they were.
-Prints a table; `OUT/results.json` holds the rows {"lines", "draw", "pages", "cer", "wer", "cer_interval", "minutes", "gain"}.
+stand is told by the base itself: what the rows say of it is left aside. With `--characters MODEL` (`train_lm.py --unit
+character`, of texts that are none of the source's) all bundles read once more with that language model, as a bundle with
+models does. Stop it and start it as you like: runs go on where they were.
+Prints a table; `OUT/results.json` holds the rows {"lines", "draw", "pages", "minutes", "greedy", "model"}, the last two
+{"cer", "wer", "cer_interval", "gain"}, or null without a model.
 """
 
 import argparse
@@ -24,14 +26,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from pipelines import training
+from pipelines import bundle_language, training
 from pipelines.commands.train import preset_path
 from pipelines.row_words import place_rows
 from pipelines.training import Training
 from recog import checkpoint, manifest
 from recog.errors import ConfigError, RecogError
-from recog.evaluation import Scores
+from recog.evaluation import Scores, evaluate
 from recog.manifest import Row
+from recog.recognizer import Recognizer
 from recog.trainer import Fitted, scores_of
 
 # The recipe, differences with reasons; a later --set overrides.
@@ -82,19 +85,42 @@ class Result:
     draw: str
     # Pages that the lines stand on.
     pages: int
+    minutes: float
+    greedy: "Reading"
+    # With the language model; None where none was given.
+    model: "Reading | None"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Errors of one bundle read in one way."""
+
     cer: float
     wer: float
     cer_interval: tuple[float, float]
-    minutes: float
     # Share of the base's character errors that are gone.
     gain: float
 
 
-def result(rows: Sequence[Row], draw: str, scores: Scores, minutes: float, base_cer: float) -> Result:
-    """The record of what tuning on some rows gave, against the base's CER."""
-    cer, pages = scores.characters.rate, len({page(row) for row in rows})
-    gain = 1 - cer / base_cer
-    return Result(len(rows), draw, pages, cer, scores.words.rate, scores.cer_interval, round(minutes, 2), gain)
+def measured(best: str | Path, report: Sequence[Row], model: Path | None, aside: Path) -> list[Scores]:
+    """A bundle's scores, greedy, and with a language model where one is given; a copy that holds it lies `aside`."""
+    bundle = checkpoint.load(best)
+    found = [scores_of(bundle, report)]
+    if model is not None:
+        checkpoint.save(bundle, aside)
+        bundle_language.change(aside, characters={"": model})
+        found.append(evaluate(Recognizer(checkpoint.load(aside)), report).scores())
+    return found
+
+
+def result(rows: Sequence[Row], draw: str, scores: Sequence[Scores], minutes: float, base: Sequence[Scores]) -> Result:
+    """The record of what tuning on some rows gave, against the base."""
+    readings = [
+        Reading(one.characters.rate, one.words.rate, one.cer_interval, 1 - one.characters.rate / before.characters.rate)
+        for one, before in zip(scores, base, strict=True)
+    ]
+    model = readings[1] if len(readings) > 1 else None
+    return Result(len(rows), draw, len({page(row) for row in rows}), round(minutes, 2), readings[0], model)
 
 
 def page(row: Row) -> str:
@@ -169,24 +195,29 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--base", help="bundle that has not seen the source; without it one is trained")
     parser.add_argument("--lines", type=int, nargs="+", default=[50, 200, 1000])
     parser.add_argument("--draw", choices=DRAWS, default="lines", help="rows one by one, or page by page")
+    parser.add_argument("--characters", type=Path, metavar="MODEL", help="read with this character model as well")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--set", action="append", default=[], dest="overrides", help="setting of the tuning runs")
     parser.add_argument("--base-set", action="append", default=[], help="setting of the base run")
     parser.add_argument("--seed", type=int, default=1, help="which lines are drawn")
     arguments = parser.parse_args(argv)
     try:
-        measured = measure(arguments)
+        results = measure(arguments)
     except RecogError as error:
         print(f"fine_tuning: {error}", file=sys.stderr)
         return 1
-    (arguments.out / "results.json").write_text(json.dumps([asdict(one) for one in measured], indent=2) + "\n")
-    print("| lines | pages | CER | 95 % interval | WER | errors gone | minutes |\n|---|---|---|---|---|---|---|")
-    for one in measured:
-        low, high = one.cer_interval
-        print(
-            f"| {one.lines} | {one.pages} | {100 * one.cer:.1f} % | {100 * low:.1f}-{100 * high:.1f} | {100 * one.wer:.1f} % | "
-            f"{100 * one.gain:.0f} % | {one.minutes:.1f} |"
-        )
+    (arguments.out / "results.json").write_text(json.dumps([asdict(one) for one in results], indent=2) + "\n")
+    print(
+        "| lines | pages | read | CER | 95 % interval | WER | errors gone | minutes |\n|---|---|---|---|---|---|---|---|"
+    )
+    for one in results:
+        for how, read in (("greedy", one.greedy), ("with the model", one.model)):
+            if read is not None:
+                low, high = read.cer_interval
+                print(
+                    f"| {one.lines} | {one.pages} | {how} | {100 * read.cer:.1f} % | {100 * low:.1f}-{100 * high:.1f} | "
+                    f"{100 * read.wer:.1f} % | {100 * read.gain:.0f} % | {one.minutes:.1f} |"
+                )
     return 0
 
 
@@ -208,8 +239,9 @@ def measure(arguments: argparse.Namespace) -> list[Result]:
         chooses = [row for row in dev if row not in left_out and row.fields.get("part") == "tune"]
         folder = arguments.out / "base"
         run(settings, write(folder / "train.jsonl", others), write(folder / "dev.jsonl", chooses), folder)
-    scores, draw = scores_of(checkpoint.load(base), report), arguments.draw
-    measured = [result([], draw, scores, 0.0, scores.characters.rate)]
+    draw, out, model = arguments.draw, arguments.out, arguments.characters
+    before = measured(base, report, model, out / "base-with-model")
+    results = [result([], draw, before, 0.0, before)]
     own = drawn(own, draw, arguments.seed)
     preset = preset_path(arguments.preset)
     varied = VARIED[training.settings(preset).kind]
@@ -218,9 +250,11 @@ def measure(arguments: argparse.Namespace) -> list[Result]:
         if count > len(own):
             print(f"{count} lines left out: the source has {len(own)}", file=sys.stderr)
             continue
-        best, minutes = tune(settings, base, *halves(own[:count], draw), arguments.out / f"{draw}-{count}")
-        measured.append(result(own[:count], draw, scores_of(checkpoint.load(best), report), minutes, measured[0].cer))
-    return measured
+        folder = out / f"{draw}-{count}"
+        best, minutes = tune(settings, base, *halves(own[:count], draw), folder)
+        after = measured(best, report, model, folder / "with-model")
+        results.append(result(own[:count], draw, after, minutes, before))
+    return results
 
 
 if __name__ == "__main__":
