@@ -64,6 +64,7 @@ COMMON = {
     "one cycle": Part(('fit.schedule="flat-cosine"',), ('fit.schedule="one-cycle"',)),
     "two batches an update": Part(("fit.accumulate=1",), ("fit.accumulate=2",)),
     "joined rows": Part(("augment.passage.join=0.0",), ("augment.passage.join=0.2",)),
+    "mosaics": Part(("augment.passage.mosaic=0.0",), ("augment.passage.mosaic=0.3",)),
 }
 # What is done to a recording or to a line before the network reads it.
 SOUND = {
