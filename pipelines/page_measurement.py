@@ -12,6 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from pipelines.handwriting import HandwritingPipeline
+from pipelines.photograph import photographed
 from pipelines.transcript import PageTranscript
 from recog import image, metrics, text
 from recog.corpora import crop
@@ -37,31 +38,39 @@ class MeasuredPage:
 
 
 def measure(
-    bundle: str | Path, pages_path: Path, options: DecodingOptions | None = None, degrees: float = 0.0, most: int = 0
+    bundle: str | Path,
+    pages_path: Path,
+    options: DecodingOptions | None = None,
+    degrees: float = 0.0,
+    most: int = 0,
+    photographs: bool = False,
 ) -> list[MeasuredPage]:
-    """Reads the pages of a manifest (of `most` of them, evenly drawn; 0: all), turned anticlockwise by `degrees` first.
+    """Reads the pages of a manifest (of `most` of them, evenly drawn; 0: all), turned anticlockwise by `degrees` first, or as
+    `photographs` of a page on a table.
 
-    Lines that are cut by their true outlines are cut from the page as it is given, not turned.
+    Lines that are cut by their true outlines are cut from the page as it is given.
     """
     pipeline = HandwritingPipeline.load(bundle, options)
     pages = marked.read(pages_path)
     if 0 < most < len(pages):
         pages = [pages[number] for number in np.linspace(0, len(pages) - 1, most).round().astype(int)]
-    return [_measure(pipeline, page, degrees) for page in tqdm(pages, unit="page", disable=None)]
+    numbered = enumerate(tqdm(pages, unit="page", disable=None))
+    return [_measure(pipeline, page, degrees, number if photographs else None) for number, page in numbered]
 
 
-def _measure(pipeline: HandwritingPipeline, page: MarkedPage, degrees: float) -> MeasuredPage:
+def _measure(pipeline: HandwritingPipeline, page: MarkedPage, degrees: float, seed: int | None) -> MeasuredPage:
     picture = image.read(page.picture)
     rule = text.rule(pipeline.recognizer.bundle.text_rule)
-    shown, there = turned(picture, [line.baseline for line in page.lines], degrees)
+    baselines = [line.baseline for line in page.lines]
+    shown, there = turned(picture, baselines, degrees) if seed is None else photographed(picture, baselines, seed)
     file = io.BytesIO()
     shown.save(file, "PNG", compress_level=1)
     begun = time.monotonic()
     found = pipeline(file.getvalue())
     seconds = time.monotonic() - begun
-    baselines = [np.array(line.baseline, dtype=np.float64) for line in found.lines]
-    matches = matching.match(there, baselines)
-    counted = _counted(page.lines, there, found, baselines, matches)
+    along = [np.array(line.baseline, dtype=np.float64) for line in found.lines]
+    matches = matching.match(there, along)
+    counted = _counted(page.lines, there, found, along, matches)
     reference = "\n".join(rule(line.text) for line in page.lines if not _ignored(line))
     whole = metrics.character_counts(reference, "\n".join(rule(line) for line in counted))
     return MeasuredPage(page, matches, whole, _lines(pipeline, picture, page), seconds)

@@ -1,6 +1,6 @@
 """Measures a handwriting bundle on whole pages: lines found, and errors of the text with its reading order.
 
-python scripts/evaluate_pages.py handwriting-latin PAGES.jsonl [--rotate DEGREES] [--json FILE]
+python scripts/evaluate_pages.py handwriting-latin PAGES.jsonl [--rotate DEGREES | --photographs] [--json FILE]
 
 One page a line: `image`, and `lines` in reading order with `baseline` and `polygon` (lists of [x, y] in pixels), `text`,
 and `consent`: true where the text is not to be counted. Baselines are matched one to one within half the median line
@@ -24,7 +24,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("bundle", help="name or folder of a handwriting bundle")
     parser.add_argument("pages", type=Path, help="JSON lines, one page each")
-    parser.add_argument(
+    ways = parser.add_mutually_exclusive_group()
+    ways.add_argument(
+        "--photographs",
+        action="store_true",
+        help="every page as a photograph of it on a table, turned and from the side",
+    )
+    ways.add_argument(
         "--rotate", type=float, default=0.0, metavar="DEGREES", help="turn every page anticlockwise first"
     )
     parser.add_argument("--most", type=int, default=0, metavar="PAGES", help="so many pages, evenly drawn; 0: all")
@@ -35,7 +41,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         from pipelines import page_measurement
 
         options = decoding(arguments)
-        pages = page_measurement.measure(arguments.bundle, arguments.pages, options, arguments.rotate, arguments.most)
+        shown = arguments.rotate, arguments.most, arguments.photographs
+        pages = page_measurement.measure(arguments.bundle, arguments.pages, options, *shown)
         report = page_measurement.as_json(pages)
     except RecogError as error:
         print(f"evaluate_pages: {error}", file=sys.stderr)
