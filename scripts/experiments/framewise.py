@@ -274,8 +274,7 @@ def compare(arguments: argparse.Namespace) -> int:
         for number, (contest, one) in enumerate(means.items(), 1)
     ]
     panels = [plot.Panel("label error, % (red: CTC)", tuple(dots), low=0.0)]
-    across = "; ".join(f"{number}: {contest.name}" for number, contest in enumerate(contests, 1))
-    return report.finish(arguments, rows_of_table, claims, panels, across)
+    return report.finish(arguments, rows_of_table, claims, panels, "network, in the order of the table")
 
 
 def described(contest: Contest, outcome: Outcome) -> report.Row:
