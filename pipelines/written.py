@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from pipelines.transcript import WrittenLine
+from recog.layout.sifting import middle
 
 # A line of a page whose words are less likely right than this on average is a stain or an ornament; so is every line of
 # a page on which none reaches the second.
@@ -68,12 +69,12 @@ def _cell_like(place: tuple[float, float], other: tuple[float, float]) -> bool:
 
 def _by_hand(lines: Sequence[WrittenLine]) -> list[WrittenLine]:
     """The lines without what was printed: a form's small print."""
-    pitches = np.array([width(line) / len(line.text) for line in lines])
-    lengths = np.array([width(line) for line in lines])
-    order = np.argsort(pitches)
-    # The median over the page's length of writing, not over its lines.
-    half = np.searchsorted(np.cumsum(lengths[order]), lengths.sum() / 2) if lines else 0
-    close = [pitch < CLOSE * pitches[order[half]] for pitch in pitches]
+    if not lines:
+        return []
+    lengths = [width(line) for line in lines]
+    pitches = [length / len(line.text) for line, length in zip(lines, lengths, strict=True)]
+    usual = middle(pitches, lengths)
+    close = [pitch < CLOSE * usual for pitch in pitches]
     printed = [line for line, near in zip(lines, close, strict=True) if near and len(line.text) >= PRINTED]
     return [
         line

@@ -209,10 +209,12 @@ class Samples:
     def _mosaic(self, index: int, mates: Partners, random: np.random.Generator) -> tuple[Piece, ...]:
         """A few words of a row, and of others of the same owner, until they are nearly as long as it is."""
         pieces = [Piece(index, passage.draw_piece(self._words[index], random))]
-        while sum(self._frames(piece) for piece in pieces) < NEARLY * self.lengths[index]:
+        frames = self._frames(pieces[0])
+        while frames < NEARLY * self.lengths[index]:
             other = mates.any(index, random)
             other = index if other is None else other
             pieces.append(Piece(other, passage.draw_piece(self._words[other], random)))
+            frames += self._frames(pieces[-1])
         return tuple(pieces)
 
     def _frames(self, piece: Piece) -> float:
@@ -221,9 +223,10 @@ class Samples:
         return self.lengths[piece.index] * share
 
     def _target(self, drawn: Draw) -> tuple[int, ...]:
-        parts = [self._labels(piece) for piece in drawn.pieces]
-        (space,) = self.alphabet.encode(" ") if len(parts) > 1 else (0,)
-        return tuple(itertools.chain(parts[0], *((space, *part) for part in parts[1:])))
+        target: tuple[int, ...] = ()
+        for part in filter(None, map(self._labels, drawn.pieces)):  # a dash alone may say nothing
+            target = (*target, *self.alphabet.encode(" "), *part) if target else part
+        return target
 
     def _labels(self, piece: Piece) -> tuple[int, ...]:
         run = piece.run

@@ -249,6 +249,20 @@ def test_a_mosaic_of_lines_stands_side_by_side(tmp_path: Path) -> None:
         assert widths + 4 * parts <= len(example.features) <= widths + 12 * parts
 
 
+def test_pieces_that_say_nothing_leave_no_space_behind(tmp_path: Path) -> None:
+    page = Image.new("L", (200, 48), 240)
+    page.save(tmp_path / "a.png")
+    words = [{"text": one, "box": [66 * n, 0, 66 * n + 60, 48]} for n, one in enumerate(["a", "-", "b"])]
+    manifest.write(tmp_path / "m.jsonl", [{"image": "a.png", "text": "a - b", "words": words}])
+    made = HandwritingAugment(passage=Passage(mosaic=1.0))
+    samples = Samples(manifest.read(tmp_path / "m.jsonl"), ABCD, TINY_HANDWRITING, "spoken", made)
+    drawn = [samples.draw(0, epoch, 1) for epoch in range(60)]
+    assert any(piece.run is not None and piece.run.text == "-" for one in drawn for piece in one.pieces)
+    for epoch in range(60):
+        said = ABCD.decode(samples.example(0, epoch, 1).target)
+        assert said == " ".join(said.split())
+
+
 def test_lines_are_cut_at_boxes_given_in_pixels_of_the_picture(tmp_path: Path) -> None:
     page = Image.new("L", (200, 48), 240)  # twice the height of the frontend
     page.paste(0, (10, 10, 60, 40))

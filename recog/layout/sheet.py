@@ -1,6 +1,7 @@
 """A photograph -> the sheet on it: a quadrilateral brighter than what it lies on, or a scan turned on a larger canvas, set upright."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,8 @@ LOOK_PX = 320
 LEAST, FULL, ROOM = 0.2, 0.94, 0.01
 # It is askew where a side of it leans by so many degrees or more; its corners are within so many degrees of square.
 ASKEW, SQUARE = 2.0, 32.0
-# It is brighter than what it lies on by so many grey values at every side that is not the picture's own.
-STEP = 20.0
+# It is brighter than what it lies on by so many grey values at every side, this share of the picture's longer side away from it.
+STEP, BESIDE = 20.0, 0.012
 # A canvas is of one grey value but for so much, as JPEG leaves it.
 FLAT = 3
 CORNERS = ((0, 0), (0, -1), (-1, 0), (-1, -1))
@@ -41,7 +42,7 @@ class Sheet:
         sides = np.hypot(*(np.roll(self.corners, -1, axis=0) - self.corners).T)
         return max(1, round(max(sides[0], sides[2]))), max(1, round(max(sides[1], sides[3])))
 
-    @property
+    @cached_property
     def homography(self) -> Values:
         """(3, 3) from the upright sheet's pixels to the picture's, both homogeneous."""
         width, height = self.size
@@ -73,10 +74,12 @@ def find(picture: Image.Image) -> Sheet | None:
     size = (max(8, round(picture.width * factor)), max(8, round(picture.height * factor)))
     small = picture.resize(size, Image.Resampling.BOX)
     scale = np.array(picture.size) / np.array(size)
-    for mask, step, room in ((_canvas(small), 0.0, -ROOM), (_bright(small), STEP, ROOM)):
-        corners = None if mask is None else _quadrilateral(mask, room)
-        if corners is not None and _askew(corners) and _stands_out(small, corners, step):
-            return Sheet(corners * scale)
+    corners = _quadrilateral(_canvas(small), -ROOM)
+    if corners is not None and _askew(corners):
+        return Sheet(corners * scale)
+    corners = _quadrilateral(_bright(small), ROOM)
+    if corners is not None and _askew(corners) and _stands_out(small, corners):
+        return Sheet(corners * scale)
     return None
 
 
@@ -115,10 +118,10 @@ def _largest(mask: Mask) -> Mask:
     return largest
 
 
-def _quadrilateral(mask: Mask, room: float) -> Values | None:
+def _quadrilateral(mask: Mask | None, room: float) -> Values | None:
     """Corners of the quadrilateral that a part of the picture fills, clockwise from the top left; None if it is of another
     shape or nearer to the picture's edge than `room`, a share of its longer side."""
-    if not LEAST * mask.size <= mask.sum() < mask.size:
+    if mask is None or not LEAST * mask.size <= mask.sum() < mask.size:
         return None
     rows, columns = np.nonzero(mask ^ ndimage.binary_erosion(mask))
     points = np.stack([columns, rows], axis=1) + 0.5
@@ -183,21 +186,15 @@ def _askew(corners: Values) -> bool:
     return bool(lean.max() >= ASKEW)
 
 
-def _stands_out(small: Image.Image, corners: Values, step: float) -> bool:
-    """Whether the sheet is brighter than its surroundings along every side that does not lie on the picture's edge."""
+def _stands_out(small: Image.Image, corners: Values) -> bool:
+    """Whether the sheet is brighter than what it lies on along every side."""
     soft = np.asarray(small.filter(ImageFilter.MedianFilter(5)), dtype=np.float64)
-    middle = corners.mean(axis=0)
+    middle, away = corners.mean(axis=0), BESIDE * max(small.size)
     for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         points = start + np.linspace(0.1, 0.9, 41)[:, None] * (end - start)
         inward = np.array([start[1] - end[1], end[0] - start[0]])
-        inward = inward * np.sign(inward @ (middle - start)) / np.hypot(*inward)
-        away = 0.012 * max(small.size)
-        inside, outside = points + away * inward, points - away * inward
-        seen = ((outside >= 0) & (outside < small.size)).all(axis=1)
-        if seen.mean() < 0.5:  # the picture ends there
-            continue
-        difference = _values(soft, inside[seen]) - _values(soft, outside[seen])
-        if step and np.median(difference) < step:
+        inward = away * inward * np.sign(inward @ (middle - start)) / np.hypot(*inward)
+        if np.median(_values(soft, points + inward) - _values(soft, points - inward)) < STEP:
             return False
     return True
 

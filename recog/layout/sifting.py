@@ -47,19 +47,19 @@ def sifted(lines: Sequence[Traced], sight: Sight, width: int, height: int) -> li
 
 def usual_height(lines: Sequence[Traced]) -> float:
     """How high the writing of a page is: the median over its lines, long ones counting for more; in their pixels."""
-    return _middle(lines, [line.height for line in lines])
+    return middle([line.height for line in lines], [line.length for line in lines])
 
 
 def usual_slope(lines: Sequence[Traced]) -> float:
     """Degrees by which the writing of a page falls, the median as above."""
-    return _middle(lines, [_slope(line) for line in lines])
+    return middle([_slope(line) for line in lines], [line.length for line in lines])
 
 
-def _middle(lines: Sequence[Traced], values: Sequence[float]) -> float:
-    known, lengths = np.array(values), np.array([line.length for line in lines])
-    order = np.argsort(known)
-    half = np.searchsorted(np.cumsum(lengths[order]), lengths.sum() / 2)
-    return float(known[order][min(half, len(lines) - 1)])
+def middle(values: Sequence[float], lengths: Sequence[float]) -> float:
+    """What half of a page's writing stays below: the median over lines, long ones counting for more; at least one line."""
+    order = np.argsort(values)
+    along = np.cumsum(np.asarray(lengths, dtype=np.float64)[order])
+    return float(values[order[min(int(np.searchsorted(along, along[-1] / 2)), len(order) - 1)]])
 
 
 def _slope(line: Traced) -> float:
