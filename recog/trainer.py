@@ -18,6 +18,7 @@ from recog.data import DataConfig, Example, Samples
 from recog.errors import ConfigError, TrainingError
 from recog.evaluation import Evaluation, Pair, Scores, evaluate
 from recog.manifest import Row
+from recog.models import packed
 from recog.models.average import Average
 from recog.reading import Reader
 from recog.recognizer import DecodingOptions, Recognizer
@@ -116,11 +117,13 @@ def fit(
                         state.save()
                 state.hope(config.patience_bad)
                 if not state.updates % TIDY_EVERY:
+                    packed.buffers.clear()
                     memory.give_back()
                 if peers.sums([bool(stop.requested)])[0]:
                     stop.requested = stop.requested or "another process"
                     stop.check()
             finish_epoch(bundle, state, dev, config, peers, log, stop.check)
+    packed.buffers.clear()
     return choose(bundle, state, dev, peers)
 
 

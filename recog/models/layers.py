@@ -6,7 +6,7 @@ Both give every sequence of a batch the result it would have had alone (padding 
 import torch
 from torch import Tensor, nn
 
-from recog.models import staircase
+from recog.models import packed, staircase
 
 
 def length_mask(lengths: Tensor, steps: int) -> Tensor:
@@ -104,7 +104,8 @@ class BidirectionalLSTM(nn.Module):
 
     Two one-way LSTMs, the second over the sequence reversed within its true length. This equals
     `pack_padded_sequence` exactly and keeps the fused kernels (oneDNN on a CPU, cuDNN on a GPU), which packing
-    loses on a CPU, where it is about ten times slower; there, time without a row left to read is not computed either.
+    loses on a CPU, where it is about ten times slower; there, time without a row left to read is not computed either,
+    and training goes through frames packed step by step (`recog.models.packed`).
     """
 
     def __init__(self, features: int, hidden: int) -> None:
@@ -117,7 +118,9 @@ class BidirectionalLSTM(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """x (B, T, F), lengths (B,); what lies past a length in the result is undefined."""
         if x.device.type == "cpu":
-            return staircase.both(self.ahead, self.back, x, lengths)
+            learning = torch.is_grad_enabled() and packed.able(x)
+            both = packed.both if learning else staircase.both
+            return both(self.ahead, self.back, x, lengths)
         ahead, back = self.ahead(x)[0], self.back(reverse_within_lengths(x, lengths))[0]
         return torch.cat([ahead, reverse_within_lengths(back, lengths)], dim=2)
 

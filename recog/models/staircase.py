@@ -3,16 +3,18 @@
 Rows are sorted by length, longest first, and time is cut into stretches: the first holds all rows, each later one only the
 rows that still go on, from the state in which the stretch before left them. The result is that of running each
 row alone, as with packed sequences, but each stretch is one call of the fused kernel; packing falls back to one
-small multiplication a step on a CPU.
+small multiplication a step on a CPU. So recordings and lines are read; training has a faster way (`recog.models.packed`),
+but not in every precision nor without numba.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from recog.models.route import Route
 
 # What a step costs beside its rows, and a stretch beside its steps, in rows of one step (measured on two cores).
 STEP_COST, STRETCH_COST = 6, 40
@@ -42,18 +44,6 @@ def stretches(lengths: Tensor) -> list[tuple[int, int, int]]:
     return [(ends[first], ends[last], max(1, rows[first])) for first, last in pairwise(chosen)]
 
 
-@dataclass(frozen=True)
-class Route:
-    """How the frames of a batch (B, T), as rows of one (B T, F) matrix, go through an LSTM in stretches and come back."""
-
-    # (N,) the frame that stands at each place of the stretches, one after another, row by row.
-    there: Tensor
-    # (B T,) the place of each frame; that of the first where it has none.
-    back: Tensor
-    # (B T,) whether a frame has a place; None where all have.
-    covered: Tensor | None
-
-
 def routes(lengths: Tensor, steps: int, cuts: Sequence[tuple[int, int, int]]) -> tuple[Route, Route]:
     """Ahead, and in reverse order within each length; frames past a length stay where they are, after all others."""
     order = torch.argsort(lengths, descending=True)
@@ -65,17 +55,7 @@ def routes(lengths: Tensor, steps: int, cuts: Sequence[tuple[int, int, int]]) ->
         reverse = torch.where(time < sorted_lengths[:rows], sorted_lengths[:rows] - 1 - time, time)
         ahead.append((first + time).flatten())
         turned.append((first + reverse).flatten())
-    return _route(torch.cat(ahead), len(lengths) * steps), _route(torch.cat(turned), len(lengths) * steps)
-
-
-def _route(there: Tensor, frames: int) -> Route:
-    back = torch.zeros(frames, dtype=torch.long)
-    back[there] = torch.arange(len(there))
-    if len(there) == frames:
-        return Route(there, back, None)
-    covered = torch.zeros(frames, dtype=torch.bool)
-    covered[there] = True
-    return Route(there, back, covered)
+    return Route.of(torch.cat(ahead), len(lengths) * steps), Route.of(torch.cat(turned), len(lengths) * steps)
 
 
 class _Move(torch.autograd.Function):
