@@ -157,7 +157,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         ("features", 256, "width of the input"),
         ("batch", 16, "samples in a batch"),
         ("frames", 400, "frames of the longest sample; mixed lengths are a quarter of it and more"),
-        ("rounds", 5, "timed steps of each variant"),
+        ("rounds", 7, "timed steps of each variant"),
     ):
         parser.add_argument(f"--{name}", type=int, default=value, help=f"{line} (default {value})")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda" if torch.cuda.is_available() else "cpu")

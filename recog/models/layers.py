@@ -104,7 +104,7 @@ class BidirectionalLSTM(nn.Module):
 
     Two one-way LSTMs, the second over the sequence reversed within its true length. This equals
     `pack_padded_sequence` exactly and keeps the fused kernels (oneDNN on a CPU, cuDNN on a GPU), which packing
-    loses on a CPU, where it is about ten times slower; there, time without a row left to read is not computed either,
+    loses on a CPU, where it is eight times slower; there, time without a row left to read is not computed either,
     and training goes through frames packed step by step (`recog.models.packed`).
     """
 
