@@ -34,7 +34,10 @@ class Convolution(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C, T, F), (B,) -> (B, C', ceil(T / stride), ceil(F / stride)), new lengths."""
-        x = torch.relu(self.normalise(self.convolve(x)))
+        # A picture of one channel lies in memory either way, so the first convolution would choose channels first, and all
+        # behind it follow: a tenth slower.
+        x = self.convolve(x).contiguous(memory_format=torch.channels_last)
+        x = torch.relu(self.normalise(x))
         lengths = self.map_lengths(lengths)
         mask = length_mask(lengths, x.shape[2])[:, None, :, None].to(x.dtype)
         for residual in self.residuals:
@@ -65,6 +68,18 @@ class ResidualConvolution(nn.Module):
         """(B, C, T, F) with zeros where the mask (B, 1, T, 1) is 0 -> the same shape; what lies there then is undefined."""
         y = torch.relu(self.normalise_first(self.first(x))) * mask
         return torch.relu(x + self.normalise_second(self.second(y)))
+
+
+class Dropout(nn.Dropout):
+    """Dropout (Srivastava 2014) that takes a fifth of the time on a CPU, where PyTorch draws its zeros one by one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape -> the same; in use, or with a share of 0, untouched."""
+        if not self.training or not self.p or x.device.type != "cpu":
+            return super().forward(x)
+        keep = 1 - self.p
+        kept = torch.rand(x.shape) < keep
+        return x * (kept.to(x.dtype) / keep)
 
 
 class LockedDropout(nn.Module):

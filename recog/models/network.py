@@ -18,7 +18,7 @@ from recog.models.cells.highway import Highway
 from recog.models.cells.layer import PLAIN, BidirectionalCell, coarser
 from recog.models.cells.options import CellOptions, arguments
 from recog.models.cells.picture import PictureStep, checked
-from recog.models.layers import BidirectionalLSTM, Convolution, LockedDropout, length_mask
+from recog.models.layers import BidirectionalLSTM, Convolution, Dropout, LockedDropout, length_mask
 
 # Settings that no weight depends on: a run may begin with others than the run before.
 DROPOUTS = ("dropout", "dropout_locked", "dropout_convolution")
@@ -291,7 +291,7 @@ class Network(nn.Module):
 
 def dropout_of(config: NetworkConfig) -> nn.Module:
     """The dropout between layers."""
-    return LockedDropout(config.dropout) if config.dropout_locked else nn.Dropout(config.dropout)
+    return LockedDropout(config.dropout) if config.dropout_locked else Dropout(config.dropout)
 
 
 class RecurrentStep(nn.Module):

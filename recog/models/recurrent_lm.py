@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recog.errors import ConfigError
+from recog.models.layers import Dropout
 
 # Begins and ends a text; units count from 1.
 EDGE = 0
@@ -59,7 +60,7 @@ class RecurrentLM(nn.Module):
         self.units = table(config)
         between = config.dropout if config.layers > 1 else 0.0
         self.recurrent = nn.LSTM(config.width, config.hidden, config.layers, batch_first=True, dropout=between)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         with torch.no_grad():
             for layer in range(config.layers):
                 # Gates that remember at first (Gers 2000; Jozefowicz 2015): i, f, g, o.

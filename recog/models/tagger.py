@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from recog.errors import ConfigError
-from recog.models.layers import BidirectionalLSTM
+from recog.models.layers import BidirectionalLSTM, Dropout
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Tagger(nn.Module):
         super().__init__()
         self.config = config
         self.words = nn.EmbeddingBag(config.buckets, config.width, mode="mean")
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         widths = [config.width] + [2 * config.hidden] * (config.layers - 1)
         self.recurrent = nn.ModuleList(BidirectionalLSTM(width, config.hidden) for width in widths)
         self.heads = nn.ModuleList(nn.Linear(2 * config.hidden, count) for count in config.classes)
