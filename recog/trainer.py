@@ -117,14 +117,18 @@ def fit(
                         state.save()
                 state.hope(config.patience_bad)
                 if not state.updates % TIDY_EVERY:
-                    packed.buffers.clear()
-                    memory.give_back()
+                    tidy()
                 if peers.sums([bool(stop.requested)])[0]:
                     stop.requested = stop.requested or "another process"
                     stop.check()
             finish_epoch(bundle, state, dev, config, peers, log, stop.check)
-    packed.buffers.clear()
     return choose(bundle, state, dev, peers)
+
+
+def tidy() -> None:
+    """Lets go of memory that layers have ready for the next step, and of what the system could have back."""
+    packed.buffers.clear()
+    memory.give_back()
 
 
 def fits(config: FitConfig, bundle: Bundle) -> None:
@@ -182,6 +186,7 @@ def finish_epoch(
 
 def choose(bundle: Bundle, state: TrainState, dev: Sequence[Row], peers: Peers) -> Fitted:
     """The best bundle on all dev rows: the best epoch's, or the average of those kept where that is better."""
+    tidy()
     folder = state.path.parent
     found = checkpoint.load(folder / "best")
     scores = scores_of(found, dev, peers)

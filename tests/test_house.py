@@ -27,14 +27,19 @@ TORCHLESS = (
     "recog.formats",
 )
 MODELS_KNOW = {
+    "recog.compile",
     "recog.errors",
     "recog.models",
+    "numpy",
     "torch",
     "dataclasses",
     "collections",
+    "concurrent",
     "contextlib",
     "itertools",
     "math",
+    "os",
+    "threading",
     "typing",
 }
 LONGEST_FILE, LONGEST_FUNCTION = 450, 60
