@@ -211,3 +211,20 @@ def test_buffers_never_hold_more_than_was_lent_at_once() -> None:
     third = buffers.lend()
     third.empty(2)  # too little for either block
     assert buffers.free_bytes == 124  # 8 are lent: the older of the two had to go
+
+
+def test_a_loan_that_ends_while_a_block_is_taken_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    buffers = Buffers()
+    loans = [buffers.lend()]
+    loans[0].empty(5)
+    make = torch.empty
+
+    def interrupted(*arguments: int, **more: torch.dtype) -> Tensor:
+        loans.clear()  # as the collector of garbage may, in this very place
+        return make(*arguments, **more)
+
+    monkeypatch.setattr(torch, "empty", interrupted)
+    done = threading.Thread(target=lambda: buffers.take(1000), daemon=True)
+    done.start()
+    done.join(10)
+    assert not done.is_alive() and buffers.free_bytes == 20

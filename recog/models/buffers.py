@@ -5,6 +5,8 @@ step, a tenth of its time.
 """
 
 import threading
+from collections import deque
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -20,11 +22,15 @@ class Buffers:
         self._free: list[Tensor] = []
         self._lent = self._most = 0
         self._lock = threading.Lock()
+        # A loan may end while the collector of garbage interrupts `take`, in the same thread: it must not wait for the lock.
+        self._back: deque[Tensor] = deque()
 
     @property
     def free_bytes(self) -> int:
         """What lies ready."""
-        return sum(map(len, self._free))
+        with self._lock:
+            self._gather()
+            return sum(map(len, self._free))
 
     def lend(self) -> "Loan":
         """An empty loan."""
@@ -33,29 +39,31 @@ class Buffers:
     def take(self, size: int) -> Tensor:
         """A block of at least so many bytes: the smallest free one that fits, or a new one. What is in it is undefined."""
         with self._lock:
+            self._gather()
             fitting = [block for block in self._free if LEAST_SHARE * len(block) <= size <= len(block)]
             block = min(fitting, key=len) if fitting else torch.empty(size, dtype=torch.uint8)
             self._free = [other for other in self._free if other is not block]
             self._lent += len(block)
             self._most = max(self._most, self._lent)
-            self._fit()
+            while self._free and sum(map(len, self._free)) + self._lent > self._most:
+                del self._free[0]  # the oldest
         return block
 
-    def bring(self, blocks: list[Tensor]) -> None:
-        """Takes blocks back."""
-        with self._lock:
-            self._lent -= sum(map(len, blocks))
-            self._free += blocks
-            self._fit()
+    def bring(self, blocks: Iterable[Tensor]) -> None:
+        """Takes blocks back, from wherever it is called."""
+        self._back.extend(blocks)
 
     def clear(self) -> None:
         """Lets go of what is free, and counts anew."""
         with self._lock:
+            self._gather()
             self._free, self._most = [], self._lent
 
-    def _fit(self) -> None:
-        while self._free and self.free_bytes + self._lent > self._most:
-            del self._free[0]  # the oldest
+    def _gather(self) -> None:
+        while self._back:
+            block = self._back.popleft()
+            self._lent -= len(block)
+            self._free.append(block)
 
 
 class Loan:
