@@ -1,6 +1,6 @@
 """Words and whether they are right: what confidences are fitted on, and how well they keep what they promise."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import jiwer
@@ -67,15 +67,18 @@ def modes(bundle: Bundle) -> tuple[str, ...]:
 
 
 def calibrate(
-    bundle: Bundle, samples: Sequence[NDArray[np.float32]], references: Sequence[str]
+    bundle: Bundle,
+    samples: Sequence[NDArray[np.float32]],
+    references: Sequence[str],
+    documents: Sequence[Hashable] | None = None,
 ) -> dict[str, Calibration]:
     """A calibration for each way of decoding that gives words enough: of what `Recognizer.looks` or `log_probs` said of
-    samples, and their texts.
+    samples, and their texts; `documents` as for `Recognizer.read`.
     """
     raw = replace(bundle, language=replace(bundle.language, confidences={}) if bundle.language else None)
     found = {}
     for mode in modes(bundle):
-        judged = judge(Recognizer(raw, OPTIONS[mode]).read(samples), references, bundle.text_rule)
+        judged = judge(Recognizer(raw, OPTIONS[mode]).read(samples, documents), references, bundle.text_rule)
         if len(judged.right) >= LEAST_WORDS:
             found[mode] = fit(judged.evidence, judged.right)
     return found

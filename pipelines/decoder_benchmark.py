@@ -51,7 +51,7 @@ def prepare(name_or_path: str | Path, manifest_path: str | Path, part: str, rows
     chosen = manifest.read(manifest_path, part)
     if rows:
         chosen = chosen[:: -(-len(chosen) // rows)]
-    samples, references = posteriors(bundle, chosen)
+    samples, references, _ = posteriors(bundle, chosen)
     recognizer = Recognizer(bundle, DecodingOptions(beam=0))
     # All decoders are given the letters of one look alone: no other knows what to do with more.
     matrices = [np.ascontiguousarray(recognizer.letters(views.surest(list(looks)))) for looks in samples]

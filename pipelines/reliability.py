@@ -33,7 +33,7 @@ def measure(name_or_path: str | Path, manifest_path: str | Path, part: str | Non
     chosen = manifest.read(manifest_path, part)
     if rows:
         chosen = chosen[:: -(-len(chosen) // rows)]
-    samples, references = posteriors(bundle, chosen)
+    samples, references, _ = posteriors(bundle, chosen)
     return [way for mode in modes(bundle) if (way := _way(bundle, mode, samples, references)) is not None]
 
 

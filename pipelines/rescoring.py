@@ -3,7 +3,7 @@
 import math
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
-from recog import rescorer
+from recog import manifest, rescorer, text
 from recog.alphabet import Alphabet
 from recog.errors import ConfigError
-from recog.lm.corpus import Corpus
-from recog.models.recurrent_lm import RecurrentLM, RecurrentLMConfig
+from recog.lm.corpus import Corpus, broken
+from recog.models.recurrent_lm import EDGE, RecurrentLM, RecurrentLMConfig
 from recog.rescorer import UNKNOWN_WORD, Rescorer, padded
 from recog.training.precision import arithmetic, choose
 from recog.training.stop import StopRequest
 
-# Lines in numbers of units, the first unit 1.
+# Lines, or passages of lines with EDGE between them, in numbers of units, the first unit 1.
 Lines = list[NDArray[np.int32]]
 
 # Of so many lines one is kept apart to measure on, but no more than so many.
@@ -40,6 +40,9 @@ class RescoringConfig:
     batch: int = 8000
     # Longer lines are cut after so many characters.
     longest: int = 400
+    # If above 0: lines of a paragraph, or of a manifest's page, are read on from one to the next, up to so many characters together.
+    # A rescorer that learnt so may be told the lines before the one it judges (`DecoderOptions.preceding`).
+    passage: int = 0
     peak_rate: float = 3e-3
     # How often what is learnt so far is written.
     save_minutes: float = 5.0
@@ -50,6 +53,8 @@ class RescoringConfig:
     def __post_init__(self) -> None:
         if min(self.minutes, self.batch, self.longest, self.peak_rate, self.save_minutes) <= 0:
             raise ConfigError("rescoring: minutes, batch, longest, peak_rate and save_minutes must be above 0")
+        if self.passage < 0:
+            raise ConfigError(f"rescoring.passage is {self.passage}; expected 0 or more characters")
 
 
 @dataclass(frozen=True)
@@ -90,6 +95,8 @@ def train(
     Ctrl-C), so that nothing is lost.
     """
     torch.manual_seed(config.seed)
+    if words and config.passage:
+        raise ConfigError("rescoring.passage is for characters; words are foretold sentence by sentence")
     texts = _texts(paths, text_rule, line_characters, alphabet, config.longest)
     judge = rescorer.load(start) if start else None
     if judge is not None and (judge.of_words != (words > 0) or not (words or judge.symbols == alphabet.symbols)):
@@ -97,7 +104,12 @@ def train(
     if words:
         units, lines, characters = _in_words(texts, words, judge.symbols if judge else None)
     else:
-        units, lines, characters = alphabet.symbols, *_in_symbols(texts, alphabet)
+        found = (
+            passages(paths, text_rule, line_characters, alphabet, config)
+            if config.passage
+            else ([line] for line in texts)
+        )
+        units, lines, characters = alphabet.symbols, *_in_symbols(found, alphabet)
     if len(lines) < HELD_OUT:
         raise ConfigError(f"{len(lines)} lines of text came; expected {HELD_OUT} or more: give more text")
     tiers = tuple(tier for tier in shape.tiers if tier <= len(units))
@@ -114,19 +126,55 @@ def _texts(
     paths: Sequence[Path], text_rule: str, line_characters: int, alphabet: Alphabet, longest: int
 ) -> Iterator[str]:
     """All lines, nothing but symbols of the alphabet in them."""
+    return _known(Corpus(paths, text_rule, line_characters), alphabet, longest)
+
+
+def _known(lines: Iterable[str], alphabet: Alphabet, longest: int) -> Iterator[str]:
+    """Lines with nothing but symbols of the alphabet in them; those of which nothing is left are skipped."""
     known = set(alphabet.symbols)
-    for line in Corpus(paths, text_rule, line_characters):
+    for line in lines:
         text = line[:longest]
         kept = text if known.issuperset(text) else "".join(symbol for symbol in text if symbol in known)
         if kept:
             yield kept
 
 
-def _in_symbols(texts: Iterator[str], alphabet: Alphabet) -> tuple[Lines, int]:
-    """Lines in numbers of the alphabet, and their characters."""
+def passages(
+    paths: Sequence[Path], text_rule: str, line_characters: int, alphabet: Alphabet, config: RescoringConfig
+) -> Iterator[list[str]]:
+    """Lines that follow each other, `config.passage` characters together at most, single lines aside."""
+    for path in paths:
+        pages: Iterable[list[str]]
+        if path.suffix == ".jsonl":
+            rule, rows = text.rule(text_rule), manifest.read(path)
+            pages = [[rule(rows[number].text) for number in page] for page in manifest.pages(rows)]
+        else:
+            pages = (
+                list(broken(line, line_characters) if line_characters else [line]) for line in Corpus([path], text_rule)
+            )
+        for page in pages:
+            passage: list[str] = []
+            for line in _known(page, alphabet, config.longest):
+                if passage and sum(map(len, passage)) + len(passage) + len(line) > config.passage:
+                    yield passage
+                    passage = []
+                passage.append(line)
+            if passage:
+                yield passage
+
+
+def _in_symbols(passages: Iterable[Sequence[str]], alphabet: Alphabet) -> tuple[Lines, int]:
+    """Passages in numbers of the alphabet, EDGE between their lines, and the characters of all."""
     numbers = {symbol: number for number, symbol in enumerate(alphabet.symbols, 1)}
-    lines = [np.array([numbers[symbol] for symbol in text], np.int32) for text in texts]
-    return lines, sum(map(len, lines))
+    lines, characters = [], 0
+    for passage in passages:
+        units: list[int] = []
+        for place, line in enumerate(passage):
+            units += [EDGE] * (place > 0)
+            units += [numbers[symbol] for symbol in line]
+            characters += len(line)
+        lines.append(np.array(units, np.int32))
+    return lines, characters
 
 
 def _in_words(texts: Iterator[str], most: int, known: Sequence[str] | None) -> tuple[tuple[str, ...], Lines, int]:
@@ -136,9 +184,9 @@ def _in_words(texts: Iterator[str], most: int, known: Sequence[str] | None) -> t
     """
     seen: dict[str, int] = {}
     lines, characters = [], 0
-    for text in texts:
-        lines.append(np.array([seen.setdefault(word, len(seen)) for word in text.split()], np.int32))
-        characters += len(text)
+    for line in texts:
+        lines.append(np.array([seen.setdefault(word, len(seen)) for word in line.split()], np.int32))
+        characters += len(line)
     names = list(seen)
     if known is None:
         counts = np.bincount(np.concatenate(lines), minlength=len(names)) if lines else np.zeros(0, np.int64)
@@ -206,8 +254,14 @@ def loss_of(model: RecurrentLM, batch: Lines, precision: str) -> torch.Tensor:
     return -(log_probs * counted).sum() / counted.sum()
 
 
+@torch.inference_mode()
 def bits(judge: Rescorer, lines: Lines) -> float:
     """Bits a character, the ends foretold too."""
-    texts = [(" " if judge.of_words else "").join(judge.symbols[number - 1] for number in line) for line in lines]
-    found = sum(sum(judge.log_probabilities(texts[first : first + 64])) for first in range(0, len(texts), 64))
-    return -found / math.log(2) / sum(len(text) + 1 for text in texts)
+    found = 0.0
+    for first in range(0, len(lines), 64):
+        read, wanted, counted = padded([line.tolist() for line in lines[first : first + 64]])
+        found += float((judge.model(read, wanted).double() * counted).sum())
+    # Words by their letters, and what parts two units is a character too.
+    size = (lambda unit: len(judge.symbols[unit - 1]) + 1) if judge.of_words else (lambda unit: 1)
+    ends = 0 if judge.of_words else 1
+    return -found / math.log(2) / sum(sum(map(size, line.tolist())) + ends for line in lines)

@@ -3,7 +3,7 @@ models, what its confidences are worth, and how its words are placed in time.
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from recog import checkpoint, frontend, language, manifest, metrics, text, views
 from recog.audio import SpeechFrontend
 from recog.checkpoint import Bundle
 from recog.ctc.options import DecoderOptions, Favour
+from recog.ctc.rescoring import Lines
 from recog.ctc.timing import DEFAULTS, Timing
 from recog.errors import ConfigError, RecogError
 from recog.language import Language
@@ -36,10 +37,14 @@ WORD_GRID = {
     "letter": (-2.0, -1.0, -0.5, 0.0),
 }
 PHONE_GRID = {"phones": (0.3, 0.5, 0.7, 0.9)}
-CHARACTER_GRID = {"gamma": (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9)}
+CHARACTER_GRID = {"gamma": (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9, 1.1), "delta": (0.0, 0.3, 0.6, 0.9, 1.2)}
 # What a language is favoured by, where a bundle has models for several.
 FAVOURS = (-2.0, 0.0, 1.0, 2.0, 3.0, 5.0)
-RESCORER_GRID = {"recurrent": (0.0, 0.1, 0.2, 0.3, 0.45, 0.6), "kept": (0.3, 0.5, 0.7, 0.85, 1.0)}
+RESCORER_GRID = {
+    "recurrent": (0.0, 0.1, 0.2, 0.3, 0.45, 0.6),
+    "kept": (0.3, 0.5, 0.7, 0.85, 1.0),
+    "preceding": (0, 1, 2),
+}
 # What is made as small as possible: words are what is read in speech, characters in handwriting.
 MEASURES = {"speech": "wer", "handwriting": "cer"}
 
@@ -79,11 +84,11 @@ class Tuned:
 
     def table(self) -> Iterator[str]:
         """Lines of text: greedy, every trial, the best; confidences; times."""
-        yield f"{self.rows} rows; alpha, beta, gamma, unknown, letter -> CER, WER"
+        yield f"{self.rows} rows; alpha, beta, gamma, delta, unknown, letter -> CER, WER"
         for name, trial in (("greedy", self.greedy), *(("", trial) for trial in self.trials), ("best", self.best)):
             options = trial.options
             yield (
-                f"{name:7} {options.alpha:5.2f} {options.beta:5.2f} {options.gamma:5.2f} {options.unknown:6.2f} {options.letter:6.2f}"
+                f"{name:7} {options.alpha:5.2f} {options.beta:5.2f} {options.gamma:5.2f} {options.delta:5.2f} {options.unknown:6.2f} {options.letter:6.2f}"
                 f"   CER {100 * trial.characters.rate:6.2f} %  WER {100 * trial.words.rate:6.2f} %"
             )
         yield f"confidences calibrated: {', '.join(self.calibrated) or 'none'}" + (
@@ -104,7 +109,7 @@ def tune(
     beam: int = 100,
     times_path: str | Path | None = None,
 ) -> Tuned:
-    """Tunes weights, then confidences, on at most `rows` rows; word times on the single words of `times_path`, if given.
+    """Tunes weights, then confidences, on at most `rows` rows, whole pages of them; word times on the single words of `times_path`, if given.
 
     Everything is stored in the bundle. Calibrations made for other weights or models are dropped; timing stays where
     it is not tuned anew.
@@ -115,13 +120,14 @@ def tune(
     known = bundle.language or Language(None, {}, DecoderOptions())
     chosen = manifest.read(manifest_path, part)
     words = manifest.read(times_path, part) if times_path else []
-    samples, references = posteriors(bundle, chosen[:: -(-len(chosen) // rows)])
+    samples, references, documents = posteriors(bundle, _drawn(chosen, rows))
     bundle = replace(bundle, language=replace(known, options=replace(known.options, beam=beam), confidences={}))
     # One look at each sample tells as much about the weights as several, in a part of the time.
-    trials, best = _weights(_remembering(bundle), [views.surest(list(looks)) for looks in samples], references)
+    surest = [views.surest(list(looks)) for looks in samples]
+    trials, best = _weights(_remembering(bundle), surest, references, documents)
     known = replace(known, options=best.options, confidences={})
     bundle = replace(bundle, language=known)
-    calibrations = calibrate(bundle, samples, references)
+    calibrations = calibrate(bundle, samples, references, documents)
     timed = _times(bundle, words) if words else None
     known = replace(known, confidences=calibrations, timing=timed.timing if timed else known.timing)
     language.save_settings(checkpoint.find(name_or_path), known)
@@ -141,12 +147,14 @@ class _Remembering(Rescorer):
 
     def __init__(self, own: Rescorer) -> None:
         super().__init__(own.model, own.symbols)
-        self._said: dict[str, float] = {}
+        self._said: dict[tuple[str, Lines], float] = {}
 
-    def log_probabilities(self, texts: Sequence[str]) -> list[float]:
-        fresh = [text for text in dict.fromkeys(texts) if text not in self._said]
-        self._said |= dict(zip(fresh, super().log_probabilities(fresh), strict=True))
-        return [self._said[text] for text in texts]
+    def log_probabilities(self, texts: Sequence[str], before: Sequence[Lines] = ()) -> list[float]:
+        asked = list(zip(texts, before or [()] * len(texts), strict=True))
+        fresh = [one for one in dict.fromkeys(asked) if one not in self._said]
+        said = super().log_probabilities([text for text, _ in fresh], [lines for _, lines in fresh])
+        self._said |= dict(zip(fresh, said, strict=True))
+        return [self._said[one] for one in asked]
 
 
 def _remembering(bundle: Bundle) -> Bundle:
@@ -157,7 +165,10 @@ def _remembering(bundle: Bundle) -> Bundle:
 
 
 def _weights(
-    bundle: Bundle, matrices: Sequence[NDArray[np.float32]], references: Sequence[str]
+    bundle: Bundle,
+    matrices: Sequence[NDArray[np.float32]],
+    references: Sequence[str],
+    documents: Sequence[Hashable],
 ) -> tuple[tuple[Trial, ...], Trial]:
     """Searches the weights coordinate by coordinate, twice around; all trials and the best."""
     assert bundle.language is not None
@@ -166,7 +177,7 @@ def _weights(
 
     def attempt(options: DecoderOptions) -> Trial:
         if options not in tried:
-            tried[options] = _trial(bundle, options, matrices, references)
+            tried[options] = _trial(bundle, options, matrices, references, documents)
         return tried[options]
 
     current = attempt(bundle.language.options)
@@ -213,15 +224,27 @@ def _rate(trial: Trial, measure: str) -> float:
     return trial.words.rate if measure == "wer" else trial.characters.rate
 
 
-def posteriors(bundle: Bundle, rows: Sequence[Row]) -> tuple[list[NDArray[np.float32]], list[str]]:
-    """What the network says of every row that can be read, log-probabilities of all looks at it (K, T', S), and the
-    reference by the bundle's text rule.
+def _drawn(rows: Sequence[Row], most: int) -> list[Row]:
+    """Evenly drawn, whole pages, whose lines speak for each other; so many rows at most, one page aside."""
+    pages = manifest.pages(rows)
+    share, drawn, seen = most / len(rows), list[Row](), 0
+    for page in pages:
+        seen += len(page)
+        if len(drawn) + len(page) <= max(share * seen, len(page)):
+            drawn += [rows[number] for number in page]
+    return drawn
+
+
+def posteriors(bundle: Bundle, rows: Sequence[Row]) -> tuple[list[NDArray[np.float32]], list[str], list[Hashable]]:
+    """What the network says of every row that can be read, log-probabilities of all looks at it (K, T', S), the reference
+    by the bundle's text rule, and the page that it is a line of.
     """
-    rule, readable, references = text.rule(bundle.text_rule), [], []
+    rule, readable, references, documents = text.rule(bundle.text_rule), [], list[str](), list[Hashable]()
     for row in tqdm(rows, desc="features", unit="row", leave=False):
         try:
             readable.append(frontend.extract(row.path, bundle.frontend))
             references.append(rule(row.text))
+            documents.append(row.document)
         except RecogError as error:
             print(f"left out: {row.id}: {error}", file=sys.stderr)
     if not readable:
@@ -230,20 +253,24 @@ def posteriors(bundle: Bundle, rows: Sequence[Row]) -> tuple[list[NDArray[np.flo
     if known is not None:  # greedy decoding may ask for more looks than the search
         bundle = replace(bundle, language=replace(known, options=replace(known.options, looks=0)))
     found = {index: looks.copy() for index, looks in Recognizer(bundle).looks(readable)}
-    return [found[index] for index in range(len(readable))], references
+    return [found[index] for index in range(len(readable))], references, documents
 
 
 def _trial(
-    bundle: Bundle, options: DecoderOptions, matrices: Sequence[NDArray[np.float32]], references: Sequence[str]
+    bundle: Bundle,
+    options: DecoderOptions,
+    matrices: Sequence[NDArray[np.float32]],
+    references: Sequence[str],
+    documents: Sequence[Hashable],
 ) -> Trial:
     language = bundle.language or Language(None, {}, options)
     recognizer = Recognizer(replace(bundle, language=replace(language, options=options, confidences={})))
-    texts = [recognition.text for recognition in recognizer.read(matrices)]
+    texts = [recognition.text for recognition in recognizer.read(matrices, documents)]
     return _count(options, bundle, texts, references)
 
 
 def _greedy(bundle: Bundle, samples: Sequence[NDArray[np.float32]], references: Sequence[str]) -> Trial:
-    nothing = DecoderOptions(alpha=0.0, beta=0.0, gamma=0.0, unknown=0.0, letter=0.0)
+    nothing = DecoderOptions(alpha=0.0, beta=0.0, gamma=0.0, delta=0.0, unknown=0.0, letter=0.0)
     recognitions = Recognizer(bundle, DecodingOptions(beam=0)).read(samples)
     return _count(nothing, bundle, [recognition.text for recognition in recognitions], references)
 

@@ -2,12 +2,12 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from recog import frontend, metrics, text
+from recog import frontend, manifest, metrics, text
 from recog.audio import SpeechFrontend, Waveform
 from recog.errors import RecogError
 from recog.manifest import Row
@@ -154,11 +154,9 @@ def evaluate(
 def portions(rows: Sequence[Row], chunk: int) -> list[list[int]]:
     """Numbers of all rows, about `chunk` at a time: similar lengths together, and whole documents of at most `chunk` rows."""
     order = sorted(range(len(rows)), key=lambda index: rows[index].duration or 0.0)
-    documents: dict[Hashable, list[int]] = {}
-    for index in order:
-        documents.setdefault(rows[index].document or index, []).append(index)
     found: list[list[int]] = []
-    for numbers in documents.values():
+    for numbers in manifest.pages([rows[index] for index in order]):
+        numbers = [order[number] for number in numbers]
         for first in range(0, len(numbers), chunk):
             part = numbers[first : first + chunk]
             if found and len(found[-1]) + len(part) <= chunk:

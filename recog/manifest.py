@@ -13,7 +13,8 @@ writing, {"text": "hello", "box": [left, top, right, bottom]}.
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,20 @@ def read(path: str | Path, part: str | None = None) -> list[Row]:
     if not rows:
         raise ManifestError(f"manifest {path} holds no row{f' with part {part!r}' if part else ''}")
     return rows
+
+
+def pages(rows: Sequence[Row]) -> list[list[int]]:
+    """The numbers of the rows of each page, in the order of their names, figures in them by their value; rows of no page alone."""
+    found: dict[Hashable, list[int]] = {}
+    for number, row in enumerate(rows):
+        found.setdefault(row.document or number, []).append(number)
+    return [sorted(numbers, key=lambda number: natural(rows[number].id)) for numbers in found.values()]
+
+
+def natural(name: str) -> list[tuple[str, int]]:
+    """What sorts names by the figures in them: "l2" before "l10"."""
+    parts = re.split(r"([0-9]+)", name)
+    return [(text, int(figures or 0)) for text, figures in zip(parts[::2], [*parts[1::2], ""], strict=True)]
 
 
 @dataclass(frozen=True)

@@ -144,13 +144,11 @@ class Recognizer:
     def recognise(self, features: Sequence[Tensor], documents: Sequence[Hashable] | None = None) -> list[Recognition]:
         """Feature matrices (T, F) of any lengths -> a recognition of each, in the same order.
 
-        `documents` names what each is of, such as its page: what is of one document is probably in one language.
+        `documents` names what each is of, such as its page: what is of one document is probably in one language, and its
+        lines follow each other in the order in which they are given.
         """
         found = dict(self.looks(features))
-        numbers = list(found)  # decoded in the order they came in, short ones first
-        of = [documents[number] for number in numbers] if documents else None
-        recognitions = dict(zip(numbers, self.read([found[number] for number in numbers], of), strict=True))
-        return [recognitions[number] for number in range(len(features))]
+        return self.read([found[number] for number in range(len(features))], documents)
 
     def read(
         self, samples: Sequence[NDArray[np.float32]], documents: Sequence[Hashable] | None = None
@@ -171,7 +169,7 @@ class Recognizer:
             else:
                 proposed = iter(self.decoder.decode_many([look for sample in letters for look in sample]))
                 proposals = [[next(proposed) for _ in sample] for sample in letters]
-            hypotheses = consensus.elected(letters, proposals, self.judge, self.decoder.options)
+            hypotheses = consensus.elected(letters, proposals, self.judge, self.decoder.options, documents)
         if self.bundle.language is not None and self.calibrated:
             calibration = self.bundle.language.confidences[self.mode]
             hypotheses = [calibration.apply(hypothesis) for hypothesis in hypotheses]

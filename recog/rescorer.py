@@ -5,6 +5,7 @@ score the few texts that the beam proposes. Its units are characters or words. O
 bundle; its settings and its units are in the file's header.
 """
 
+import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -18,8 +19,9 @@ from recog.alphabet import Alphabet
 from recog.batching import cut
 from recog.compact import packed, unpacked
 from recog.config import build
+from recog.ctc.rescoring import Lines
 from recog.errors import CheckpointError, RecogError
-from recog.models.recurrent_lm import EDGE, RecurrentLM, RecurrentLMConfig
+from recog.models.recurrent_lm import EDGE, RecurrentLM, RecurrentLMConfig, State
 
 FILE = "rescorer.safetensors"
 # A word that the model does not know is read as this unit.
@@ -52,22 +54,41 @@ class Rescorer:
         known = [self._numbers[symbol] for symbol in text if symbol in self._numbers]
         return known, UNKNOWN * (len(text) - len(known))
 
-    def log_probabilities(self, texts: Sequence[str]) -> list[float]:
-        """Natural log of P(text), its end included. Unknown characters are read over and cost a fixed price each."""
+    @torch.inference_mode()
+    def log_probabilities(self, texts: Sequence[str], before: Sequence[Lines] = ()) -> list[float]:
+        """Natural log of P(text), its end included. Unknown characters are read over and cost a fixed price each.
+
+        `before` gives for each text the lines that come before it on its page, in order; () for all: each begins anew.
+        """
         known = [self.units(text) for text in texts]
+        passages = list(dict.fromkeys(before)) if any(before) else []
+        numbers = {lines: number for number, lines in enumerate(passages)}
+        states = self._after(passages)
         lengths = [len(units) + 1 for units, _ in known]
         order = sorted(range(len(texts)), key=lengths.__getitem__)
         found = [price for _, price in known]
         for batch in cut(order, lengths, BATCH_UNITS):
-            for place, log_prob in zip(batch, self._together([known[place][0] for place in batch]), strict=True):
+            read, wanted, counted = padded([known[place][0] for place in batch])
+            rows = [numbers[before[place]] for place in batch] if states else []
+            state = (states[0][:, rows], states[1][:, rows]) if states else None
+            log_probs = (self.model(read, wanted, state).double() * counted).sum(dim=1).tolist()
+            for place, log_prob in zip(batch, log_probs, strict=True):
                 found[place] += log_prob
         return found
 
-    @torch.inference_mode()
-    def _together(self, texts: Sequence[Sequence[int]]) -> list[float]:
-        read, wanted, counted = padded(texts)
-        sums: list[float] = (self.model(read, wanted).double() * counted).sum(dim=1).tolist()
-        return sums
+    def _after(self, passages: Sequence[Lines]) -> State | None:
+        """The model's state after each passage was read, None where there are none."""
+        if not passages:
+            return None
+        between = [] if self.of_words else [EDGE]
+        read = [list(itertools.chain(*(between + self.units(line)[0] for line in lines))) for lines in passages]
+        lengths = torch.tensor([max(1, len(units)) for units in read])
+        rows = torch.full((len(read), int(lengths.max())), EDGE)
+        for row, units in zip(rows, read, strict=True):
+            row[: len(units)] = torch.tensor(units, dtype=torch.long)
+        state = self.model.after(rows, lengths)
+        begins = torch.tensor([not units for units in read])[None, :, None]
+        return state[0].masked_fill(begins, 0.0), state[1].masked_fill(begins, 0.0)
 
 
 def padded(texts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -1,7 +1,7 @@
 """Trains a recurrent language model that judges what a beam search proposes; put it into a bundle with `recog tune --rescorer`.
 
 python scripts/train_rescorer.py TEXT... --bundle NAME_OR_PATH --out rescorer.safetensors [--minutes 30]
-    [--words 65000] [--line-characters 45] [--hidden 512] [--layers 1] [--from rescorer.safetensors] [--json FILE]
+    [--words 65000] [--line-characters 45] [--passage 300] [--hidden 512] [--layers 1] [--from rescorer.safetensors] [--json FILE]
 
 The texts are of any kind, one paragraph a line, packed (.gz, .xz) or not, or manifests. The bundle gives the symbols and the
 text rule. It foretells characters, which suits handwriting and its broken words, or with --words so many words. One line of 200 is held out and measured in bits a character. What is learnt is written every five minutes, and
@@ -41,6 +41,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--line-characters", type=int, default=0, help="break lines at this length, as on a page; 0: leave them"
     )
+    parser.add_argument(
+        "--passage",
+        type=int,
+        default=0,
+        help="read on from line to line of a paragraph, or of a page of a manifest, so many characters together; 0: each line anew",
+    )
     parser.add_argument("--words", type=int, default=0, help="foretell so many words, the most frequent; 0: characters")
     parser.add_argument("--batch", type=int, default=8000, help="characters or words in a batch (default 8000)")
     parser.add_argument("--hidden", type=int, default=512, help="LSTM cells of a layer (default 512)")
@@ -57,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             minutes=arguments.minutes,
             updates=arguments.updates,
             batch=arguments.batch,
+            passage=arguments.passage,
             peak_rate=arguments.rate,
             precision=arguments.precision,
             seed=arguments.seed,

@@ -63,7 +63,7 @@ def word_score(text: str, options: DecoderOptions) -> float:
 
 
 def character_score(text: str, options: DecoderOptions) -> float:
-    return options.gamma * float(CHARACTERS.score(list(text)).sum())
+    return options.gamma * float(CHARACTERS.score(list(text)).sum()) + options.delta * len(text)
 
 
 def assert_same(decoder: Decoder, log_probs: np.ndarray, truth: Truth) -> None:
@@ -97,16 +97,18 @@ def test_both_models_are_the_exhaustive_search(log_probs: np.ndarray) -> None:
     assert_same(decoder, log_probs, texts(log_probs, lambda text: word_score(text, WIDE) + character_score(text, WIDE)))
 
 
-@settings(max_examples=15, deadline=None)
-@given(matrices())
-def test_character_model_is_the_exhaustive_search(log_probs: np.ndarray) -> None:
-    decoder = Decoder(SYMBOLS, replace(WIDE, n_best=50), char_lm=CHARACTERS)
+@settings(max_examples=25, deadline=None)
+@given(matrices(), st.floats(-1, 2))
+def test_character_model_is_the_exhaustive_search(log_probs: np.ndarray, delta: float) -> None:
+    options = replace(WIDE, n_best=50, delta=delta)
+    decoder = Decoder(SYMBOLS, options, char_lm=CHARACTERS)
     truth = {
-        labelling: log_prob + character_score("".join(SYMBOLS[label - 1] for label in labelling), WIDE)
+        labelling: log_prob + character_score("".join(SYMBOLS[label - 1] for label in labelling), options)
         for labelling, log_prob in oracles.labellings(log_probs).items()
     }
     for hypothesis in decoder.decode(log_probs):
         assert hypothesis.score == pytest.approx(truth[hypothesis.labels], abs=1e-4)
+        assert hypothesis.parts is not None and hypothesis.parts.length == pytest.approx(delta * len(hypothesis.labels))
     assert decoder.decode(log_probs)[0].score == pytest.approx(max(truth.values()), abs=1e-4)
 
 

@@ -104,3 +104,21 @@ def test_scan_gives_every_line_its_number_and_goes_on_after_a_malformed_one(tmp_
     assert isinstance(first, manifest.Row) and isinstance(last, manifest.Row) and isinstance(bad, manifest.Malformed)
     assert (first.line, bad.line, last.line) == (1, 3, 4)
     assert bad.reason == f"line 3 of {path}: 'audio' is 3; expected a path"
+
+
+def test_lines_of_a_page_stand_in_the_order_of_their_names() -> None:
+    def row(name: str, page: str | None, source: str = "a") -> manifest.Row:
+        return manifest.Row(name, Path(name), "image", "", fields={"page": page, "source": source} if page else {})
+
+    names = [
+        ("p1_l10.png", "1"),
+        ("x.png", None),
+        ("p1_l9.png", "1"),
+        ("p2_l1.png", "2"),
+        ("p1_l100.png", "1"),
+        ("y", None),
+    ]
+    assert manifest.pages([row(*name) for name in names]) == [[2, 0, 4], [1], [3], [5]]
+    assert manifest.pages([row("l2", "1"), row("l1", "1", "b"), row("l1", "1")]) == [[2, 0], [1]]
+    assert sorted(["b10", "a", "b9", "b", "10", "9c"], key=manifest.natural) == ["9c", "10", "a", "b", "b9", "b10"]
+    assert manifest.pages([]) == []

@@ -1,6 +1,7 @@
 """Recurrent language models that judge what a beam proposes: against enumeration, slow twins and visible arithmetic."""
 
 import itertools
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,8 +17,8 @@ from pipelines.bundle_language import put_models
 from pipelines.rescoring import RescoringConfig
 from recog import checkpoint, rescorer
 from recog.alphabet import Alphabet
-from recog.ctc.consensus import elected
-from recog.ctc.hypothesis import Hypothesis, Parts, Word
+from recog.ctc.consensus import elected, preceding
+from recog.ctc.hypothesis import Hypothesis, Parts, Span, Word
 from recog.ctc.likelihood import log_likelihood
 from recog.ctc.options import DecoderOptions
 from recog.ctc.rescoring import asked, language_scores
@@ -65,6 +66,25 @@ def test_a_text_is_as_likely_as_its_symbols_one_after_the_other() -> None:
     assert found.log_probabilities([]) == []
     many = ["abc"[: number % 4] * (number % 9) for number in range(1500)]  # more than are read at once
     assert found.log_probabilities(many)[-70:] == pytest.approx(found.log_probabilities(many[-70:]), abs=1e-4)
+
+
+def test_a_line_is_as_likely_as_in_the_passage_before_it() -> None:
+    """By the model's own word for the whole passage: log P(lines, text) - log P(lines)."""
+    found = judge("abc ")
+
+    def passage(lines: Sequence[str]) -> float:
+        read = [EDGE, *(number for line in lines for number in (*found.units(line)[0], EDGE))]
+        return float(found.model(torch.tensor([read[:-1]]), torch.tensor([read[1:]])).sum().detach())
+
+    texts = ["ab", "", "c a", "ab", "bbbbb"]
+    before: list[tuple[str, ...]] = [("cab",), (), ("a", "b c a"), ("",), ("a?b", "c")]
+    alone = [passage([text]) - 0.0 for text in texts]
+    expected = [
+        passage([*lines, text]) - (passage(lines) if lines else 0.0) for lines, text in zip(before, texts, strict=True)
+    ]
+    assert found.log_probabilities(texts, before) == pytest.approx(expected, abs=1e-4)
+    assert expected[1] == alone[1] and abs(expected[0] - alone[0]) > 0.1
+    assert found.log_probabilities(texts, [()] * 5) == pytest.approx(alone, abs=1e-4)
 
 
 def test_all_texts_together_have_probability_one() -> None:
@@ -214,6 +234,34 @@ def test_the_best_proposals_are_judged_and_others_fall_out() -> None:
         assert found.score == pytest.approx(scores[best], abs=1e-4)
 
 
+def test_lines_are_judged_after_those_before_them_on_their_page() -> None:
+    assert preceding(["p", None, "p", "q", "p", None, "p"], 2) == [[], [], [0], [], [0, 2], [], [2, 4]]
+    assert preceding(["p", "p", "p"], 0) == [[], [], []]
+    look = np.log(np.full((3, 4), 0.25, np.float32))
+    proposals = [
+        [replace(proposed(text, 0.0, score), words=())] for text, score in (("a", 0.0), ("b", 0.0), ("a", 0.0))
+    ]
+
+    class Listening(Table):
+        """Notes what came before each text."""
+
+        def log_probabilities(self, texts: Sequence[str], before: Sequence[tuple[str, ...]] = ()) -> list[float]:
+            self.heard += [" | ".join(lines) for lines in before]
+            return [0.0 for _ in texts]
+
+    texts = {1: "one", 2: "two", 3: "three"}
+    spans = (Span(0, 1, 1.0),)
+    named = [
+        [replace(many[0], spans=spans, words=(Word(texts[place], 0, 1, 1.0),))]
+        for place, many in enumerate(proposals, 1)
+    ]
+    for preceding_lines, heard in ((2, ["", "one", "one | two"]), (1, ["", "one", "two"]), (0, [])):
+        table = Listening({})
+        options = DecoderOptions(recurrent=0.5, preceding=preceding_lines)
+        elected([[look]] * 3, [[many] for many in named], table, options, ["p", "p", "p"])
+        assert table.heard == heard
+
+
 def test_a_bundle_reads_with_its_rescorer(tmp_path: Path) -> None:
     bundle = random_bundle(TINY_HANDWRITING, "ab ", "strict")
     checkpoint.save(bundle, tmp_path / "bundle")
@@ -306,3 +354,35 @@ def test_training_on_words_keeps_the_frequent_ones(tmp_path: Path) -> None:
     worse = RescoringConfig(updates=1, batch=400, peak_rate=1e-6)
     onwards = rescoring.train([tmp_path / "t.txt"], tmp_path / "2", alphabet, "strict", worse, shape, 0, out, 7)
     assert onwards.bits_a_character == pytest.approx(measured.bits_a_character, abs=0.01)
+
+
+def test_passages_are_read_on_from_line_to_line(tmp_path: Path) -> None:
+    """A line is a coin's throw, the next one on its page the same again: 1 bit for two lines, and none where one begins anew."""
+    random = np.random.default_rng(3)
+    rows = []
+    for page in range(500):
+        text = "ab"[int(random.integers(2))] * 3
+        # The second line stands first in the manifest.
+        for line in (2, 1):
+            rows.append({"image": f"{page}_{line}.png", "text": text, "page": str(page)})
+    (tmp_path / "t.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    shape = RecurrentLMConfig(2, width=8, hidden=24, dropout=0.0)
+    config = RescoringConfig(updates=150, batch=600, peak_rate=0.02, precision="fp32", passage=20)
+    out = tmp_path / "r.safetensors"
+    measured = rescoring.train([tmp_path / "t.jsonl"], out, Alphabet(tuple("ab")), "strict", config, shape)
+    found = rescorer.load(out)
+    assert measured.lines == 497 and measured.bits_a_character == pytest.approx(1 / 8, abs=0.05)
+    same, other, alone = found.log_probabilities(["aaa", "bbb", "aaa"], [("aaa",), ("aaa",), ()])
+    assert same == pytest.approx(0.0, abs=0.2) and other < -3 and alone == pytest.approx(math.log(0.5), abs=0.3)
+    with pytest.raises(ConfigError, match="passage is for characters"):
+        rescoring.train([tmp_path / "t.jsonl"], out, Alphabet(tuple("ab")), "strict", config, shape, words=5)
+    with pytest.raises(ConfigError, match="passage is -1"):
+        RescoringConfig(passage=-1)
+
+
+def test_a_paragraph_is_parted_into_passages(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("ab ab ab ab\nba\n", encoding="utf-8")
+    config = RescoringConfig(passage=6)
+    found = list(rescoring.passages([tmp_path / "t.txt"], "strict", 3, Alphabet(tuple("ab ")), config))
+    # Lines of at most 3 characters; "ab", "ab" and what parts them are 5 of 6.
+    assert found == [["ab", "ab"], ["ab", "ab"], ["ba"]]

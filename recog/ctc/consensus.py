@@ -8,7 +8,7 @@ with one, each look's beam search proposes its best, and the models' part of the
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -74,12 +74,14 @@ def elected(
     proposals: Sequence[Sequence[Sequence[Hypothesis]]],
     judge: Judge | None = None,
     options: DecoderOptions | None = None,
+    documents: Sequence[Hashable] | None = None,
 ) -> list[Hypothesis]:
     """For each sample its looks, all of one shape (T, S), and what a decoder proposes for each look, best first -> for each
     sample the proposal with the best score.
 
     A `judge` is asked about the best of each sample's, as the `options` say, about those of all samples at once: together
-    they are judged sooner. The words of the one chosen are as sure as all proposals together, weighed by their scores,
+    they are judged sooner. `documents` names what each sample is of, such as its page, None for nothing: samples of one are lines
+    that follow each other, and each is judged as one that follows the best proposals for those before it. The words of the one chosen are as sure as all proposals together, weighed by their scores,
     hold the same word in the same place.
     """
     if judge is None:
@@ -88,7 +90,20 @@ def elected(
             for looks, many in zip(samples, proposals, strict=True)
         ]
     pools = [_pool(looks, many) for looks, many in zip(samples, proposals, strict=True)]
-    return [_surest(pool) for pool in _judged(pools, judge, options or DecoderOptions())]
+    options = options or DecoderOptions()
+    before = preceding(documents or [None] * len(pools), options.preceding)
+    return [_surest(pool) for pool in _judged(pools, judge, options, before)]
+
+
+def preceding(documents: Sequence[Hashable], most: int) -> list[list[int]]:
+    """The document each sample is of, None for none -> the places of the samples before each in its document, `most` at most."""
+    of: dict[Hashable, list[int]] = {}
+    found = []
+    for place, document in enumerate(documents):
+        known = of.setdefault(document, []) if document is not None else []
+        found.append(known[max(0, len(known) - most) :] if most else [])
+        known.append(place)
+    return found
 
 
 def _pool(looks: Sequence[NDArray[np.float32]], proposals: Sequence[Sequence[Hypothesis]]) -> list[Hypothesis]:
@@ -114,12 +129,17 @@ def _badness(hypothesis: Hypothesis) -> float:
     return -hypothesis.score
 
 
-def _judged(pools: Sequence[Sequence[Hypothesis]], judge: Judge, options: DecoderOptions) -> Iterator[list[Hypothesis]]:
-    """The best of each pool with the judge's word in their scores, in their new order."""
+def _judged(
+    pools: Sequence[Sequence[Hypothesis]], judge: Judge, options: DecoderOptions, before: Sequence[Sequence[int]]
+) -> Iterator[list[Hypothesis]]:
+    """The best of each pool with the judge's word in their scores, in their new order; `before`: the pools before each."""
     best = [pool[: options.judged] for pool in pools]
+    lines = [tuple(pools[place][0].text for place in places) for places in before]
+    told = [own for own, pool in zip(lines, best, strict=True) for _ in pool]
     parts = [one.parts or Parts(one.score) for pool in best for one in pool]
     texts = [one.text for pool in best for one in pool]
-    said = iter(zip(parts, language_scores(judge, texts, [one.language for one in parts], options), strict=True))
+    language = language_scores(judge, texts, [one.language for one in parts], options, told)
+    said = iter(zip(parts, language, strict=True))
     for pool in best:
         yield sorted((_told(one, *next(said)) for one in pool), key=_badness)
 

@@ -191,7 +191,7 @@ def weigh_characters(
             masses[k] = 0.0
             continue
         node = entries[steps[k, 0]]
-        at = ask(answers, tables, nodes[node, CHARACTERS], ids[steps[k, 1]], model.weight, 0.0)
+        at = ask(answers, tables, nodes[node, CHARACTERS], ids[steps[k, 1]], model.weight, model.bonus)
         if mode == EVERYWHERE:
             factors[k] *= answered[at]
         elif steps[k, 3] == OUTSIDE:

@@ -7,7 +7,8 @@ state of the hot phrases. An extension's mass is multiplied by a factor, exp of 
 - where a word ends: exp(alpha * log P(word | state) + beta), and the look-ahead is taken back;
 - a word outside the lexicon pays a price for being unknown and for each letter, from the letter where it leaves the
   lexicon on, and P(<unk> | state) at its end: possible at any time, never cheap;
-- with a character model, exp(gamma * log P(symbol | state)) for every symbol, or only in words outside the lexicon.
+- with a character model, exp(gamma * log P(symbol | state) + delta) for every symbol, or, without delta, only in words outside
+  the lexicon.
 
 Prefixes whose future is the same by all of this (place, states, last label) are merged in the Viterbi sense: the
 likelier one stays with its own mass, so that a hypothesis' score is its own; the other is noted as an alternative.
@@ -126,7 +127,7 @@ def annotate_characters(search: Search, model: Model, answers: Answers, mode: in
             nodes[node, CHARACTERS] = model.word_begin
             spellings[node] = 1.0
         else:
-            at = ask(answers, tables, nodes[node, CHARACTERS], ids[nodes[node, LABEL]], model.weight, 0.0)
+            at = ask(answers, tables, nodes[node, CHARACTERS], ids[nodes[node, LABEL]], model.weight, model.bonus)
             nodes[node, CHARACTERS] = states[at]
             spellings[node] = spellings[nodes[node, PARENT]] * factors[at]
 

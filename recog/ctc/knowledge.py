@@ -78,16 +78,18 @@ def gather(
     prices = np.exp(np.maximum(price, _LEAST_PRICE))
     patterns, bonuses = _patterns(hot, symbols, space, lexicon, options)
     hot_tables = hotwords.tables(patterns, len(symbols) + 1, space)
+    mode = _character_mode(char_lm, word_lm, options)
     kinds = Kinds(
         has_lexicon=lexicon is not None,
         has_words=word_lm is not None,
-        character_mode=_character_mode(char_lm, word_lm, options),
+        character_mode=mode,
         has_hot=bool(hot),
         merges=options.merge and (lexicon is not None or char_lm is not None),
         closes=options.sentences,
         most=_most_extensions(trie, len(symbols) + 1),
         gain=(float(hot_tables.factors.max()) if hot else 1.0)
-        * (WORD_GAIN if lexicon is not None and space < 0 else 1.0),
+        * (WORD_GAIN if lexicon is not None and space < 0 else 1.0)
+        * (math.exp(max(0.0, options.delta)) if mode == EVERYWHERE else 1.0),
     )
     spellings = Spellings(
         trie.children,
@@ -104,7 +106,7 @@ def gather(
         Fusion(
             spellings,
             _model(word_lm, word_ids, options.alpha, options.beta, unknown_alone, options.sentences),
-            _characters(char_lm, symbols, kinds.character_mode, options),
+            _characters(char_lm, symbols, mode, options),
             hot_tables,
             kinds,
         ),
@@ -134,7 +136,8 @@ def _model(
 
 def _characters(char_lm: NgramModel | None, symbols: Sequence[str], mode: int, options: DecoderOptions) -> Model:
     """The character model; in unknown words it begins after a space and nothing else."""
-    model = _model(char_lm, _character_ids(char_lm, symbols), options.gamma, 0.0, 0.0, options.sentences)
+    reward = options.delta if mode == EVERYWHERE else 0.0
+    model = _model(char_lm, _character_ids(char_lm, symbols), options.gamma, reward, 0.0, options.sentences)
     if char_lm is None or " " not in char_lm.ids:
         return model
     word_begin = lookup.advance(char_lm.tables, lookup.ROOT, char_lm.id(" "))[1]

@@ -19,7 +19,8 @@ class Favour:
 class DecoderOptions:
     """How log-probabilities become text. Scores are natural logs ("nats"); the defaults suit a trained network.
 
-    score = acoustic + alpha * word model + gamma * character model + beta * words + unknown words + hot phrases.
+    score = acoustic + alpha * word model + gamma * character model + beta * words + delta * characters + unknown words
+    + hot phrases.
     """
 
     # Prefixes kept after each frame.
@@ -36,8 +37,9 @@ class DecoderOptions:
     # Weight of the word model, and reward for each word against the models' liking for few.
     alpha: float = 0.8
     beta: float = 1.0
-    # Weight of the character model.
+    # Weight of the character model, and reward for each character against its liking for few, where it counts everywhere.
     gamma: float = 0.5
+    delta: float = 0.0
     # With a word model: the character model counts only in words outside the lexicon, instead of everywhere.
     spell_unknown_only: bool = False
     # With a lexicon: price of a word outside it, and of each of its letters; -50 to 0.
@@ -61,13 +63,23 @@ class DecoderOptions:
     recurrent: float = 0.0
     kept: float = 1.0
     judged: int = 12
+    # Lines before each on its page that the rescorer is read into, as they were found without it; 0: every line begins anew.
+    preceding: int = 0
     # Exponent of what speaks against a word, fitted so that confidences are right as often as they say; 1: as found.
     doubt: float = 1.0
     # Threads of `decode_many`; 0: one for each core.
     threads: int = 0
 
     def __post_init__(self) -> None:
-        for name, least in (("beam", 1), ("n_best", 1), ("candidates", 1), ("judged", 1), ("looks", 0), ("threads", 0)):
+        for name, least in (
+            ("beam", 1),
+            ("n_best", 1),
+            ("candidates", 1),
+            ("judged", 1),
+            ("preceding", 0),
+            ("looks", 0),
+            ("threads", 0),
+        ):
             if getattr(self, name) < least:
                 raise ConfigError(f"decoder.{name} is {getattr(self, name)}; it must be {least} or more")
         if not self.cut < 0 or not self.width > 0:
@@ -86,5 +98,6 @@ class DecoderOptions:
             raise ConfigError("decoder.languages: expected a finite number of nats for each")
         if not 0 <= self.phones <= 1:
             raise ConfigError(f"decoder.phones is {self.phones}; a share lies between 0 and 1")
-        if not math.isfinite(self.beta):
-            raise ConfigError(f"decoder.beta is {self.beta}; it must be finite")
+        for name in ("beta", "delta"):
+            if not math.isfinite(getattr(self, name)):
+                raise ConfigError(f"decoder.{name} is {getattr(self, name)}; it must be finite")

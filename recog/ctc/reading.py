@@ -128,8 +128,10 @@ class Reader:
             return Parts(score)
         factors = search.factors[np.array(path.nodes, np.int64)]
         models = float(np.log(factors).sum() + np.log(ending.factors[path.entry]))
-        length = self.options.beta * len(texts) if self.knowledge.fusion.kinds.has_lexicon else 0.0
-        whole_words = self.space > 0 or self.knowledge.fusion.kinds.has_lexicon
+        kinds = self.knowledge.fusion.kinds
+        length = self.options.beta * len(texts) if kinds.has_lexicon else 0.0
+        length += self.knowledge.fusion.characters.bonus * len(path.nodes)
+        whole_words = self.space > 0 or kinds.has_lexicon
         boost = sum(
             bonus * _occurrences(phrase.split(" "), texts)
             if whole_words

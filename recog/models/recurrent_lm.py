@@ -12,10 +12,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from recog.errors import ConfigError
 from recog.models.layers import Dropout
 
+# Outputs and cells of the layers.
+State = tuple[Tensor, Tensor]
 # Begins and ends a text; units count from 1.
 EDGE = 0
 # So much narrower is each tier of a vocabulary than the one before.
@@ -66,11 +69,22 @@ class RecurrentLM(nn.Module):
                 # Gates that remember at first (Gers 2000; Jozefowicz 2015): i, f, g, o.
                 getattr(self.recurrent, f"bias_ih_l{layer}")[config.hidden : 2 * config.hidden] = 1.0
 
-    def forward(self, read: Tensor, wanted: Tensor) -> Tensor:
-        """(B, U) units read, EDGE first; (B, U) units that come next -> (B, U) natural-log probabilities of the latter."""
-        found, _ = self.recurrent(self.units.rows(read))
+    def forward(self, read: Tensor, wanted: Tensor, state: State | None = None) -> Tensor:
+        """(B, U) units read, EDGE first; (B, U) units that come next -> (B, U) natural-log probabilities of the latter.
+
+        `state` is what was read before, as `after` gives it.
+        """
+        found, _ = self.recurrent(self.units.rows(read), state)
         said: Tensor = self.units.log_probs(self.dropout(found), wanted)
         return said
+
+    def after(self, read: Tensor, lengths: Tensor) -> State:
+        """(B, U) units read, EDGE first, and how many of each row count (B,) -> the layers' outputs and cells after them,
+        (layers, B, hidden) each.
+        """
+        rows = pack_padded_sequence(self.units.rows(read), lengths.cpu(), batch_first=True, enforce_sorted=False)
+        state: State = self.recurrent(rows)[1]
+        return state
 
 
 class Table(nn.Module):
