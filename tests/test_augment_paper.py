@@ -142,6 +142,29 @@ def test_smaller_writing_keeps_its_shape_and_stays_inside() -> None:
     assert 0.9 < max(widths) <= 1
 
 
+def test_a_line_cut_close_is_its_middle_made_larger() -> None:
+    """A block 8 pixels high around the middle, 10 to 50 across: what is left of it tells the size and where it went."""
+    picture = Image.new("L", (60, 64), int(PAPER))
+    picture.paste(0, (10, 28, 50, 36))
+    sizes, offs = [], []
+    for seed in range(40):
+        motion = line.draw_motion(HandwritingAugment(close=1.0, scale=0.4), generator(seed))
+        closer = augment.vary_line(picture, HandwritingAugment(close=1.0, scale=0.4), generator(seed))
+        assert motion.wide == motion.high and closer.size == (round(60 * motion.wide), 64)
+        left = ink(np.asarray(closer))
+        rows, columns = left.sum(1) / (PAPER * 40 * motion.wide), left.sum(0) / (PAPER * 8 * motion.high)
+        assert rows.sum() == pytest.approx(8 * motion.high, rel=0.1) and columns.sum() == pytest.approx(
+            40 * motion.wide, rel=0.1
+        )
+        assert (rows @ (np.arange(64) + 0.5)) / rows.sum() == pytest.approx(32 + 64 * motion.off, abs=0.6)
+        sizes.append(motion.high)
+        offs.append(motion.off)
+    assert 1.3 <= min(sizes) < 1.45 and 2.05 < max(sizes) <= 2.2
+    assert -0.25 <= min(offs) < -0.2 and 0.2 < max(offs) <= 0.25
+    some = [line.draw_motion(HandwritingAugment(close=0.2), generator(seed)).high > 1 for seed in range(300)]
+    assert 35 < sum(some) < 85  # 60 on average
+
+
 def test_a_stroke_grows_and_thins_but_does_not_vanish() -> None:
     # Writing of strokes two pixels wide: a whole step of thinning would leave nothing.
     thin = Image.new("L", (60, 48), int(PAPER))
@@ -155,7 +178,7 @@ def test_a_stroke_grows_and_thins_but_does_not_vanish() -> None:
 
 
 def test_chances_outside_0_to_1_are_refused() -> None:
-    for name in line.CHANCES:
+    for name in (*line.CHANCES, "close"):
         with pytest.raises(ConfigError, match=rf"augment\.{name} is 1\.5; a chance lies in 0\.\.1"):
             HandwritingAugment(**{name: 1.5})  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="0 <= scale"):
