@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from recog.recognizer import Recognition, Recognizer
+from recog.views import Look
 
 
 class Recognising(Protocol):
@@ -29,6 +30,8 @@ class _Asked:
     """The samples of one request, and what became of them."""
 
     features: list[Tensor]
+    # The ways they are looked at.
+    looks: tuple[Look, ...]
     found: list[tuple[int, NDArray[np.float32]]] = field(default_factory=list)
     failure: Exception | None = None
     done: bool = False
@@ -99,9 +102,11 @@ class SharedRecognizer(Recognizer):
         # How often the network was run, and for how many requests together.
         self.runs = self.requests = 0
 
-    def looks(self, features: Sequence[Tensor]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    def looks(
+        self, features: Sequence[Tensor], looks: Sequence[Look] | None = None
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
         """As `Recognizer.looks`, together with what others ask now."""
-        asked = _Asked(list(features))
+        asked = _Asked(list(features), tuple(self.views if looks is None else looks))
         with CORES.taken():
             self._ask(asked)
         if asked.failure is not None:
@@ -134,10 +139,10 @@ class SharedRecognizer(Recognizer):
                     self._changed.notify_all()
 
     def _group(self) -> list[_Asked]:
-        """Those who came first, as many as fit into a batch; at least one."""
+        """Those who came first, as many as fit into a batch and want the same looks; at least one."""
         group = [self._waiting.popleft()]
         room = self.options.batch_frames - group[0].frames
-        while self._waiting and self._waiting[0].frames <= room:
+        while self._waiting and self._waiting[0].frames <= room and self._waiting[0].looks == group[0].looks:
             group.append(self._waiting.popleft())
             room -= group[-1].frames
         return group
@@ -147,7 +152,8 @@ class SharedRecognizer(Recognizer):
         CORES.settle()
         places = [(asked, number) for asked in group for number in range(len(asked.features))]
         try:
-            for index, looks in super().looks([asked.features[number] for asked, number in places]):
+            features = [asked.features[number] for asked, number in places]
+            for index, looks in super().looks(features, group[0].looks):
                 asked, number = places[index]
                 asked.found.append((number, looks))
         except Exception as error:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from recog import archive, batching, image, phones, text
+from recog import archive, batching, image, letter_size, phones, text
 from recog import augment as augmentation
 from recog import frontend as frontends
 from recog.alphabet import Alphabet
@@ -104,12 +104,21 @@ class Samples:
             raise TrainingError(f"none of {len(rows)} rows can be trained on: {dict(self.left_out)}")
         self.phones = [_phones(row.fields.get("phones"), row.id) for row in self.rows]
         self.store = Store(self.rows, frontend, self.config)
-        self.lengths = [length(row, frontend) for row in self.rows]
+        self._sizes = [self._size(row, target) for row, target in zip(self.rows, self.targets, strict=True)]
+        self.lengths = [
+            max(1, round(length(row, frontend) * size)) for row, size in zip(self.rows, self._sizes, strict=True)
+        ]
         self._words = self._placed()
         self._partners, self._mates = self._owned()
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def _size(self, row: Row, target: Sequence[int]) -> float:
+        """What a line is scaled by, so that its letters are as large as the frontend wants them."""
+        if isinstance(self.frontend, SpeechFrontend) or not self.frontend.letter_columns:
+            return 1.0
+        return letter_size.zoom(length(row, self.frontend), len(target), self.frontend.letter_columns)
 
     def _placed(self) -> dict[int, list[Placed]]:
         """The words of the rows that may be cut."""
@@ -253,17 +262,22 @@ class Samples:
         return joined
 
     def _part(self, piece: Piece) -> Decoded:
-        decoded, run = self.store.decoded(piece.index), piece.run
+        decoded, run = self._decoded(piece.index), piece.run
         if run is None:
             return decoded
         if isinstance(decoded, np.ndarray):
             return passage.cut_sound(decoded, run, self.rate_hz)
         _, height = image.upright_size(self.rows[piece.index].path)
-        return passage.cut_line(decoded, run, decoded.height / height)
+        return passage.cut_line(decoded, run, decoded.height / height * self._sizes[piece.index])
+
+    def _decoded(self, index: int) -> Decoded:
+        """A row as it was recorded, letters as large as is wanted."""
+        decoded, size = self.store.decoded(index), self._sizes[index]
+        return letter_size.redrawn(decoded, size) if isinstance(decoded, Image.Image) and size != 1 else decoded
 
     def _other(self, random: np.random.Generator) -> Any:
-        """Another row as it was recorded, for what is heard or seen beside the one at hand."""
-        return self.store.decoded(int(random.integers(len(self))))
+        """Another row, for what is heard or seen beside the one at hand."""
+        return self._decoded(int(random.integers(len(self))))
 
     def epoch(self, number: int, seed: int, config: DataConfig) -> list[list[int]]:
         """The batches of an epoch, as items: similar lengths together, otherwise in random order."""

@@ -31,12 +31,17 @@ class HandwritingFrontend:
     slopes: tuple[float, ...] = (0.0,)
     # By so many columns the line stands further right in each of these looks: (0,) in all, or one for each slope.
     shifts: tuple[int, ...] = (0,)
+    # Columns that a letter takes on average in the lines a network is used to: others are brought to that (recog.letter_size).
+    # 0: lines stay as they are cut.
+    letter_columns: float = 0.0
 
     def __post_init__(self) -> None:
         if len(self.shifts) not in (1, len(self.slopes)) or not all(0 <= shift <= 100 for shift in self.shifts):
             raise ConfigError("frontend: shifts must be one number of columns from 0 to 100, or one for each slope")
         if not self.slopes or not all(-2 <= slope <= 2 for slope in self.slopes):
             raise ConfigError("frontend: slopes must be one or more numbers from -2 to 2")
+        if self.letter_columns and not 4 <= self.letter_columns <= self.height_px:
+            raise ConfigError("frontend.letter_columns must be 0, or from 4 to height_px")
         if self.height_px < 8 or self.limit_width_px < self.height_px:
             raise ConfigError("frontend: height_px must be at least 8 and limit_width_px at least height_px")
 

@@ -1,5 +1,6 @@
 """Bundle + decoding options -> hypotheses. The only place where network and decoder meet."""
 
+import math
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -8,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from recog import data, frontend, phones, views
+from recog import data, frontend, letter_size, phones, views
 from recog.audio import SpeechFrontend
 from recog.checkpoint import Bundle
 from recog.ctc import consensus
 from recog.ctc.decoder import Decoder
-from recog.ctc.greedy import with_words
+from recog.ctc.greedy import greedy, with_words
 from recog.ctc.hypothesis import Hypothesis
 from recog.ctc.joint import JointDecoder
 from recog.ctc.multilingual import MultilingualDecoder
@@ -23,6 +24,7 @@ from recog.ctc.timing import DEFAULTS, Timing
 from recog.errors import ConfigError, InputError
 from recog.lm.hotwords import Hotword
 from recog.lm.ngram import NgramModel
+from recog.views import Look
 
 
 @dataclass(frozen=True)
@@ -147,8 +149,29 @@ class Recognizer:
         `documents` names what each is of, such as its page: what is of one document is probably in one language, and its
         lines follow each other in the order in which they are given.
         """
-        found = dict(self.looks(features))
-        return self.read([found[number] for number in range(len(features))], documents)
+        fitted, zooms = self.fitted(features)
+        found = dict(self.looks(fitted))
+        recognitions = self.read([found[number] for number in range(len(features))], documents)
+        return [
+            recognition if scale == 1 else replace(recognition, hypothesis=_placed(recognition.hypothesis, scale))
+            for recognition, scale in zip(recognitions, zooms, strict=True)
+        ]
+
+    def fitted(self, features: Sequence[Tensor]) -> tuple[list[Tensor], list[float]]:
+        """Lines with their letters as large as the network is used to, as far as a first glance tells how large they are, and
+        what each was scaled by. Recordings, and lines for a bundle that does not ask for it, stay as they are.
+        """
+        front = self.bundle.frontend
+        wanted = 0.0 if isinstance(front, SpeechFrontend) else front.letter_columns
+        zooms = [1.0] * len(features)
+        if wanted:
+            for index, (glance,) in self.looks(features, self.views[:1]):
+                letters = len(greedy(self.letters(glance)).labels)
+                zooms[index] = letter_size.zoom(len(features[index]), letters, wanted)
+        return [
+            matrix if scale == 1 else letter_size.zoomed(matrix, scale)
+            for matrix, scale in zip(features, zooms, strict=True)
+        ], zooms
 
     def read(
         self, samples: Sequence[NDArray[np.float32]], documents: Sequence[Hashable] | None = None
@@ -197,8 +220,10 @@ class Recognizer:
             yield index, views.surest(list(found)) if self.bundle.kind == "handwriting" else found[0]
 
     @torch.inference_mode()
-    def looks(self, features: Sequence[Tensor]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-        """As `log_probs`, all `views` of a sample: (K, T', S). A look at it later ends with the frames of the others."""
+    def looks(
+        self, features: Sequence[Tensor], looks: Sequence[Look] | None = None
+    ) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """As `log_probs`, all `views` of a sample, or those given: (K, T', S). A look at it later ends with the frames of the others."""
         for matrix in features:
             if matrix.ndim != 2 or matrix.shape[1] != self.bundle.frontend.features or not len(matrix):
                 raise InputError(
@@ -207,8 +232,9 @@ class Recognizer:
         lengths = [len(matrix) for matrix in features]
         order = sorted(range(len(features)), key=lengths.__getitem__)
         for batch in data.cut(order, lengths, self.options.batch_frames):
-            looks = [self._look([views.seen(features[index], look) for index in batch]) for look in self.views]
-            for index, *found in zip(batch, *looks, strict=True):
+            wanted = self.views if looks is None else looks
+            seen = [self._look([views.seen(features[index], look) for index in batch]) for look in wanted]
+            for index, *found in zip(batch, *seen, strict=True):
                 frames = -(-lengths[index] // self.shortening)
                 yield index, np.stack([one[:frames] for one in found])
 
@@ -219,3 +245,9 @@ class Recognizer:
         heads = [output.log_probs, *([output.phones] if isinstance(self.decoder, JointDecoder) else [])]
         log_probs = torch.cat([head for head in heads if head is not None], dim=2).cpu().numpy()
         return [log_probs[row, : int(length)] for row, length in enumerate(output.lengths)]
+
+
+def _placed(hypothesis: Hypothesis, scale: float) -> Hypothesis:
+    """Where its labels stand in a line whose letters were so many times smaller than those that were read."""
+    spans = [replace(one, start=int(one.start / scale), end=math.ceil(one.end / scale)) for one in hypothesis.spans]
+    return replace(hypothesis, spans=tuple(spans))
