@@ -181,6 +181,7 @@ class Observer:
         """Features (T, F), as the bundle's frontend makes them -> what is to be seen of them; they begin at `begin`."""
         recognizer = self._recognizers[-1]
         tell("network")
+        (features,), _ = recognizer.fitted([features])  # as they are read
         [(_, log_probs)] = recognizer.log_probs([features])
         return Insight(
             self.bundle.kind,

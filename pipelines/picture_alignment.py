@@ -9,7 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from pipelines.placing import Ruler, Stretch, place
-from recog import checkpoint, image
+from recog import checkpoint, image, letter_size
 from recog.activity import ink
 from recog.checkpoint import Bundle
 from recog.ctc.align import required_frames
@@ -106,13 +106,18 @@ class PictureAligner:
                 f"the page shows {len(cuts)} lines of writing, but its text has {len(texts)}; "
                 "give one line of text for each line found, in reading order"
             )
-        fitted = [image.features(image.fit_height(cut.picture, self.frontend), self.frontend) for cut in cuts]
+        fitted = [self._features(cut, text) for cut, text in zip(cuts, texts, strict=True)]
         heard = dict(self.recognizer.log_probs(fitted))
         lines = [
             self._line(number, cuts[number - 1], fitted[number - 1], heard[number - 1], text)
             for number, text in enumerate(texts, 1)
         ]
         return PageAlignment(tuple(lines), page.width, page.height)
+
+    def _features(self, cut: LinePicture, text: str) -> Tensor:
+        """Of a line, its letters as large as the network is used to."""
+        features = image.features(image.fit_height(cut.picture, self.frontend), self.frontend)
+        return letter_size.sized(features, len(text), self.frontend.letter_columns)
 
     def _line(
         self, number: int, cut: LinePicture, features: Tensor, log_probs: np.ndarray[Any, Any], text: str
@@ -140,15 +145,17 @@ class PictureAligner:
         ruler = Ruler(extents, lambda frame: frame * steps, 0.5 * self.frontend.height_px)
         placement = place(words, found, [(0, len(words.words))], ruler)
         width, height = cut.picture.size
-        boxed = tuple(self._boxed(cut, word) for word in placement.words if word is not None)
+        pixels = width / len(features)
+        boxed = tuple(self._boxed(cut, word, pixels) for word in placement.words if word is not None)
         return BoxedLine(text, cut.box(0, 0, width, height), boxed)
 
-    def _boxed(self, cut: LinePicture, word: Stretch) -> BoxedWord:
-        characters = tuple(BoxedCharacter(one.text, self._box(cut, one), one.confidence) for one in word.characters)
-        return BoxedWord(word.text, self._box(cut, word), word.confidence, characters)
+    def _boxed(self, cut: LinePicture, word: Stretch, pixels: float) -> BoxedWord:
+        characters = tuple(
+            BoxedCharacter(one.text, self._box(cut, one, pixels), one.confidence) for one in word.characters
+        )
+        return BoxedWord(word.text, self._box(cut, word, pixels), word.confidence, characters)
 
-    def _box(self, cut: LinePicture, stretch: Stretch) -> Box:
-        """Columns of the scaled line -> pixels of the cut -> the box on the page."""
+    def _box(self, cut: LinePicture, stretch: Stretch, pixels: float) -> Box:
+        """Columns of the scaled line, each so many pixels of the cut -> the box on the page."""
         width, height = cut.picture.size
-        pixels = height / self.frontend.height_px
         return cut.box(min(stretch.start * pixels, width), 0, min(stretch.end * pixels, width), height)

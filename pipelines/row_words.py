@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from recog import checkpoint, image, manifest, text
+from recog import checkpoint, image, letter_size, manifest, text
 from recog import frontend as frontends
 from recog.activity import ink, loudness
 from recog.audio import SpeechFrontend
@@ -130,6 +130,7 @@ class _Placer:
             assert isinstance(decoded, np.ndarray)
             activity = loudness(decoded, frontend)
         else:
+            features = letter_size.sized(features, len(spelled), frontend.letter_columns)
             activity = ink(features)
         return _Sample(row, tuple(words), tuple(alphabet.encode(spelled)), features, activity)
 
@@ -151,7 +152,7 @@ class _Placer:
                 for word, extent in placed
             ]
         width, height = image.upright_size(sample.row.path)
-        pixels = height / frontend.height_px
+        pixels = width / len(sample.features)
         edges = [
             (round(min(width, extent.start * pixels)), round(min(width, extent.end * pixels))) for _, extent in placed
         ]

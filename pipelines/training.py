@@ -176,7 +176,13 @@ def _start(training: Training, rows: Sequence[manifest.Row], init_from: str | Pa
 def _resized(begin: Frontend, wanted: Frontend) -> Frontend:
     """The frontend that a bundle began with, at the line height wanted, which its weights can follow, and read as wanted."""
     if isinstance(begin, HandwritingFrontend) and isinstance(wanted, HandwritingFrontend):
-        return replace(begin, height_px=wanted.height_px, slopes=wanted.slopes, shifts=wanted.shifts)
+        return replace(
+            begin,
+            height_px=wanted.height_px,
+            slopes=wanted.slopes,
+            shifts=wanted.shifts,
+            letter_columns=wanted.letter_columns,
+        )
     if isinstance(begin, SpeechFrontend) and isinstance(wanted, SpeechFrontend):
         return replace(begin, shifts=wanted.shifts)
     return begin

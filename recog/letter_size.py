@@ -37,6 +37,12 @@ def zoomed(features: Tensor, scale: float) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(np.asarray(seen, np.float32).T))
 
 
+def sized(features: Tensor, letters: int, wanted: float) -> Tensor:
+    """(T, F) features of a line of so many letters -> as they were if each took `wanted` columns on average (0: as they are)."""
+    scale = zoom(len(features), letters, wanted)
+    return features if scale == 1 else zoomed(features, scale)
+
+
 def redrawn(line: Image.Image, scale: float) -> Image.Image:
     """The grey picture of a line with letters so many times as large; its height stays."""
     ink, paper = percentiles(line, 1, 70)
