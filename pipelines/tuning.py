@@ -252,9 +252,8 @@ def posteriors(bundle: Bundle, rows: Sequence[Row]) -> tuple[list[NDArray[np.flo
     known = bundle.language
     if known is not None:  # greedy decoding may ask for more looks than the search
         bundle = replace(bundle, language=replace(known, options=replace(known.options, looks=0)))
-    recognizer = Recognizer(bundle)
-    found = {index: looks.copy() for index, looks in recognizer.looks(recognizer.fitted(readable)[0])}
-    return [found[index] for index in range(len(readable))], references, documents
+    found, _ = Recognizer(bundle).looks_fitted(readable)
+    return [looks.copy() for looks in found], references, documents
 
 
 def _trial(

@@ -149,9 +149,8 @@ class Recognizer:
         `documents` names what each is of, such as its page: what is of one document is probably in one language, and its
         lines follow each other in the order in which they are given.
         """
-        fitted, zooms = self.fitted(features)
-        found = dict(self.looks(fitted))
-        recognitions = self.read([found[number] for number in range(len(features))], documents)
+        found, zooms = self.looks_fitted(features)
+        recognitions = self.read(found, documents)
         return [
             recognition if scale == 1 else replace(recognition, hypothesis=_placed(recognition.hypothesis, scale))
             for recognition, scale in zip(recognitions, zooms, strict=True)
@@ -161,17 +160,38 @@ class Recognizer:
         """Lines with their letters as large as the network is used to, as far as a first glance tells how large they are, and
         what each was scaled by. Recordings, and lines for a bundle that does not ask for it, stay as they are.
         """
+        fitted, zooms, _ = self._fitted(features)
+        return fitted, zooms
+
+    def looks_fitted(self, features: Sequence[Tensor]) -> tuple[list[NDArray[np.float32]], list[float]]:
+        """All looks (K, T', S) at each sample as `fitted` gives it, in order, and what each was scaled by.
+
+        Where nothing was scaled, the glance is the first of the looks.
+        """
+        fitted, zooms, glances = self._fitted(features)
+        again = [index for index in range(len(fitted)) if index not in glances or zooms[index] != 1]
+        found = {again[place]: looks for place, looks in self.looks([fitted[index] for index in again])}
+        others = [index for index in range(len(fitted)) if index not in found]
+        if len(self.views) > 1:
+            more = self.looks([fitted[index] for index in others], self.views[1:])
+            found |= {others[place]: np.concatenate([glances[others[place]], looks]) for place, looks in more}
+        return [found[index] if index in found else glances[index] for index in range(len(fitted))], zooms
+
+    def _fitted(self, features: Sequence[Tensor]) -> tuple[list[Tensor], list[float], dict[int, NDArray[np.float32]]]:
+        """As `fitted`, and the glances (1, T', S) at the samples as they came, where there were any."""
         front = self.bundle.frontend
         wanted = 0.0 if isinstance(front, SpeechFrontend) else front.letter_columns
-        zooms = [1.0] * len(features)
+        zooms, glances = [1.0] * len(features), dict[int, NDArray[np.float32]]()
         if wanted:
-            for index, (glance,) in self.looks(features, self.views[:1]):
+            glances = dict(self.looks(features, self.views[:1]))
+            for index, (glance,) in glances.items():
                 letters = len(greedy(self.letters(glance)).labels)
                 zooms[index] = letter_size.zoom(len(features[index]), letters, wanted)
-        return [
+        fitted = [
             matrix if scale == 1 else letter_size.zoomed(matrix, scale)
             for matrix, scale in zip(features, zooms, strict=True)
-        ], zooms
+        ]
+        return fitted, zooms, glances
 
     def read(
         self, samples: Sequence[NDArray[np.float32]], documents: Sequence[Hashable] | None = None
