@@ -37,7 +37,7 @@ WORD_GRID = {
     "letter": (-2.0, -1.0, -0.5, 0.0),
 }
 PHONE_GRID = {"phones": (0.3, 0.5, 0.7, 0.9)}
-CHARACTER_GRID = {"gamma": (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9, 1.1), "delta": (0.0, 0.3, 0.6, 0.9, 1.2)}
+CHARACTER_GRID = {"gamma": (0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.9, 1.1), "delta": (0.0, 0.3, 0.6, 0.9, 1.2, 1.6)}
 # What a language is favoured by, where a bundle has models for several.
 FAVOURS = (-2.0, 0.0, 1.0, 2.0, 3.0, 5.0)
 RESCORER_GRID = {
