@@ -261,7 +261,8 @@ def bits(judge: Rescorer, lines: Lines) -> float:
     for first in range(0, len(lines), 64):
         read, wanted, counted = padded([line.tolist() for line in lines[first : first + 64]])
         found += float((judge.model(read, wanted).double() * counted).sum())
-    # Words by their letters, and what parts two units is a character too.
-    size = (lambda unit: len(judge.symbols[unit - 1]) + 1) if judge.of_words else (lambda unit: 1)
-    ends = 0 if judge.of_words else 1
-    return -found / math.log(2) / sum(sum(map(size, line.tolist())) + ends for line in lines)
+    if judge.of_words:  # by their letters, and what ends each is a character too
+        characters = sum(len(judge.symbols[unit - 1]) + 1 for line in lines for unit in line.tolist())
+    else:
+        characters = sum(len(line) + 1 for line in lines)
+    return -found / math.log(2) / characters

@@ -120,7 +120,7 @@ def tune(
     known = bundle.language or Language(None, {}, DecoderOptions())
     chosen = manifest.read(manifest_path, part)
     words = manifest.read(times_path, part) if times_path else []
-    samples, references, documents = posteriors(bundle, _drawn(chosen, rows))
+    samples, references, documents = posteriors(bundle, drawn(chosen, rows))
     bundle = replace(bundle, language=replace(known, options=replace(known.options, beam=beam), confidences={}))
     # One look at each sample tells as much about the weights as several, in a part of the time.
     surest = [views.surest(list(looks)) for looks in samples]
@@ -224,15 +224,15 @@ def _rate(trial: Trial, measure: str) -> float:
     return trial.words.rate if measure == "wer" else trial.characters.rate
 
 
-def _drawn(rows: Sequence[Row], most: int) -> list[Row]:
+def drawn(rows: Sequence[Row], most: int) -> list[Row]:
     """Evenly drawn, whole pages, whose lines speak for each other; so many rows at most, one page aside."""
     pages = manifest.pages(rows)
-    share, drawn, seen = most / len(rows), list[Row](), 0
+    share, chosen, seen = most / len(rows), list[Row](), 0
     for page in pages:
         seen += len(page)
-        if len(drawn) + len(page) <= max(share * seen, len(page)):
-            drawn += [rows[number] for number in page]
-    return drawn
+        if len(chosen) + len(page) <= max(share * seen, len(page)):
+            chosen += [rows[number] for number in page]
+    return chosen
 
 
 def posteriors(bundle: Bundle, rows: Sequence[Row]) -> tuple[list[NDArray[np.float32]], list[str], list[Hashable]]:

@@ -273,7 +273,7 @@ class Samples:
     def _decoded(self, index: int) -> Decoded:
         """A row as it was recorded, letters as large as is wanted."""
         decoded, size = self.store.decoded(index), self._sizes[index]
-        return letter_size.redrawn(decoded, size) if isinstance(decoded, Image.Image) and size != 1 else decoded
+        return letter_size.redrawn(decoded, size) if isinstance(decoded, Image.Image) else decoded
 
     def _other(self, random: np.random.Generator) -> Any:
         """Another row, for what is heard or seen beside the one at hand."""

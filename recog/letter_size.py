@@ -32,6 +32,8 @@ def zoom(columns: int, letters: int, wanted: float) -> float:
 
 def zoomed(features: Tensor, scale: float) -> Tensor:
     """(T, F) features of a line, ink 1 and paper 0 -> (T scale, F): as they were with letters so many times as large."""
+    if scale == 1:
+        return features
     columns = np.ascontiguousarray(features.numpy().T, np.float32)
     seen = _about_the_middle(Image.fromarray(columns), columns, scale, 0.0)
     return torch.from_numpy(np.ascontiguousarray(np.asarray(seen, np.float32).T))
@@ -39,12 +41,13 @@ def zoomed(features: Tensor, scale: float) -> Tensor:
 
 def sized(features: Tensor, letters: int, wanted: float) -> Tensor:
     """(T, F) features of a line of so many letters -> as they were if each took `wanted` columns on average (0: as they are)."""
-    scale = zoom(len(features), letters, wanted)
-    return features if scale == 1 else zoomed(features, scale)
+    return zoomed(features, zoom(len(features), letters, wanted))
 
 
 def redrawn(line: Image.Image, scale: float) -> Image.Image:
     """The grey picture of a line with letters so many times as large; its height stays."""
+    if scale == 1:
+        return line
     ink, paper = percentiles(line, 1, 70)
     share = (paper - np.asarray(line, np.float32)) / max(paper - ink, 32.0)
     return _about_the_middle(line, share, scale, int(paper))

@@ -170,9 +170,10 @@ class Recognizer:
         """
         fitted, zooms, glances = self._fitted(features)
         again = [index for index in range(len(fitted)) if index not in glances or zooms[index] != 1]
-        found = {again[place]: looks for place, looks in self.looks([fitted[index] for index in again])}
+        whole = self.looks([fitted[index] for index in again]) if again else ()
+        found = {again[place]: looks for place, looks in whole}
         others = [index for index in range(len(fitted)) if index not in found]
-        if len(self.views) > 1:
+        if others and len(self.views) > 1:
             more = self.looks([fitted[index] for index in others], self.views[1:])
             found |= {others[place]: np.concatenate([glances[others[place]], looks]) for place, looks in more}
         return [found[index] if index in found else glances[index] for index in range(len(fitted))], zooms
@@ -187,10 +188,7 @@ class Recognizer:
             for index, (glance,) in glances.items():
                 letters = len(greedy(self.letters(glance)).labels)
                 zooms[index] = letter_size.zoom(len(features[index]), letters, wanted)
-        fitted = [
-            matrix if scale == 1 else letter_size.zoomed(matrix, scale)
-            for matrix, scale in zip(features, zooms, strict=True)
-        ]
+        fitted = [letter_size.zoomed(matrix, scale) for matrix, scale in zip(features, zooms, strict=True)]
         return fitted, zooms, glances
 
     def read(

@@ -80,8 +80,7 @@ class Rescorer:
         """The model's state after each passage was read, None where there are none."""
         if not passages:
             return None
-        between = [] if self.of_words else [EDGE]
-        read = [list(itertools.chain(*(between + self.units(line)[0] for line in lines))) for lines in passages]
+        read = [list(itertools.chain(*([EDGE, *self.units(line)[0]] for line in lines))) for lines in passages]
         lengths = torch.tensor([max(1, len(units)) for units in read])
         rows = torch.full((len(read), int(lengths.max())), EDGE)
         for row, units in zip(rows, read, strict=True):

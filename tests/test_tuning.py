@@ -12,10 +12,11 @@ from pipelines import SpeechPipeline
 from pipelines.bundle_language import put_models
 from pipelines.cli import main
 from pipelines.language_model import save_language_model
-from pipelines.tuning import tune
+from pipelines.tuning import drawn, tune
 from recog import checkpoint
 from recog.errors import ConfigError
 from recog.lm.train import NgramConfig, train
+from recog.manifest import Row
 from recog.recognizer import DecodingOptions, Recognizer
 from scripts.measure_confidence import main as measure_confidence
 
@@ -93,3 +94,14 @@ def test_written_words_have_no_times(random_handwriting_bundle: Path, rows: Path
     written = write_rows(tmp_path / "written", TINY_HANDWRITING, WRITTEN_TEXTS, part="tune")
     with pytest.raises(ConfigError, match="word times are tuned for speech only"):
         tune(tmp_path / "bundle", written, beam=8, times_path=rows)
+
+
+def test_rows_are_drawn_by_whole_pages() -> None:
+    def rows(pages: str) -> list[Row]:
+        return [Row(str(place), Path("x"), "image", "", fields={"page": page}) for place, page in enumerate(pages)]
+
+    names = rows("aaabbbcccddd")
+    assert [row.id for row in drawn(names, 6)] == ["0", "1", "2", "9", "10", "11"]  # two pages of four
+    assert drawn(names, 12) == names and drawn(names, 300) == names
+    alone = [Row(str(place), Path("x"), "image", "") for place in range(9)]
+    assert [row.id for row in drawn(alone, 3)] == ["0", "5", "8"]  # 1, 2 and 3 of every third
