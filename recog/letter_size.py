@@ -13,20 +13,21 @@ from torch import Tensor
 
 from recog.image import percentiles
 
-# Fewer letters than this tell too little of their size.
-LEAST_LETTERS = 6
-# Sizes between these shares of the wanted one stay as they are, and none is changed by more than these factors.
+# So many letters of the wanted size are counted with those there are: "I" and "my" alone tell little of how large they are.
+PRIOR_LETTERS = 3
+# Sizes between these shares of the wanted one stay as they are, and none is changed by more than these factors: an outline
+# drawn too tight may leave a quarter of a line's height, and four times as large then is what is left of its letters.
 NEAR = (0.85, 1.2)
-BOUNDS = (0.5, 1.6)
+BOUNDS = (0.15, 1.6)
 # Less ink than this, of 0 to 1, is paper.
 PAPER = 0.1
 
 
 def zoom(columns: int, letters: int, wanted: float) -> float:
     """What a line of so many columns and letters is scaled by, so that a letter takes `wanted` columns; 1 where it stays as it is."""
-    if letters < LEAST_LETTERS or wanted <= 0:
+    if letters < 1 or wanted <= 0:
         return 1.0
-    share = columns / letters / wanted
+    share = (columns / wanted + PRIOR_LETTERS) / (letters + PRIOR_LETTERS)
     return 1.0 if NEAR[0] <= share <= NEAR[1] else min(BOUNDS[1], max(BOUNDS[0], 1 / share))
 
 

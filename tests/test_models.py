@@ -162,11 +162,34 @@ def test_reversal_stays_within_each_length() -> None:
 def test_convolution_shrinks_both_ways_and_blanks_what_lies_past_the_end() -> None:
     layer = Convolution(1, 3, (2, 3), 0.0).eval()
     layer.normalise.bias.fill_(1.0)  # would turn padding into ones
-    y, lengths = layer(torch.randn(2, 1, 7, 10), torch.tensor([7, 3]))
+    y, lengths = layer(torch.randn(2, 1, 10, 7), torch.tensor([7, 3]))
     assert y.shape == (2, 3, 4, 4)
     assert lengths.tolist() == [4, 2]
-    assert y[1, :, 2:].abs().max() == 0
-    assert y[1, :, :2].abs().max() > 0
+    assert y[1, :, :, 2:].abs().max() == 0
+    assert y[1, :, :, :2].abs().max() > 0
+
+
+def test_convolutions_are_those_of_the_library_with_the_sides_changed_and_a_mask() -> None:
+    torch.manual_seed(4)
+    layer, lengths = Convolution(1, 3, (2, 3), 0.0, residuals=1).double(), torch.tensor([7, 3])
+    layer.residuals[0].normalise_second.weight.data.fill_(0.7)
+    x = torch.randn(2, 1, 10, 7, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(2, 3, 4, 4, dtype=torch.float64)
+    mask = length_mask(torch.tensor([4, 2]), 4)[:, None, :, None].double()
+
+    def turned(x: torch.Tensor) -> torch.Tensor:
+        y = nn.functional.conv2d(x.transpose(2, 3), layer.convolve.weight, stride=(2, 3), padding=1)
+        y = torch.relu(layer.normalise(y)) * mask
+        block = layer.residuals[0]
+        z = torch.relu(block.normalise_first(nn.functional.conv2d(y, block.first.weight, padding=1))) * mask
+        z = block.normalise_second(nn.functional.conv2d(z, block.second.weight, padding=1))
+        return (torch.relu(y + z) * mask).transpose(2, 3)
+
+    made, expected = layer(x, lengths)[0], turned(x)
+    torch.testing.assert_close(made, expected)
+    wanted = [x, *layer.parameters()]
+    found = torch.autograd.grad((made * weights).sum(), wanted)
+    torch.testing.assert_close(found, torch.autograd.grad((expected * weights).sum(), wanted))
 
 
 def test_training_and_use_mean_the_same_without_dropout() -> None:
@@ -390,6 +413,6 @@ def test_dropout_takes_its_share_and_keeps_the_mean() -> None:
 
 def test_pictures_lie_channels_last_behind_the_first_convolution() -> None:
     layer = Convolution(1, 8, (1, 2), 0.0, residuals=1)
-    x = torch.randn(2, 1, 9, 6).contiguous(memory_format=torch.channels_last)
+    x = torch.randn(2, 1, 6, 9).contiguous(memory_format=torch.channels_last)
     y, _ = layer(x, torch.tensor([9, 7]))
     assert y.is_contiguous(memory_format=torch.channels_last) and not y.is_contiguous()

@@ -12,10 +12,8 @@ from recog.augment.masking import Masking
 from recog.augment.passage import Passage
 from recog.errors import ConfigError
 
-# So many times as large is the writing in a line cut to the middle of its letters, and so far, in heights, it is off.
-CLOSE, CLOSE_OFF = (1.3, 2.2), 0.25
 # What is drawn by chance, in the order in which it happens.
-CHANCES = ("bleed", "stroke", "neighbours", "ruled", "erase", "crop", "light", "contrast", "blur", "noise")
+CHANCES = ("bleed", "stroke", "neighbours", "ruled", "erase", "crop", "close", "light", "contrast", "blur", "noise")
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class HandwritingAugment:
     stretch: float = 0.0
     # Smaller writing inside the height, at another place in it: factor drawn from 1 - scale .. 1.
     scale: float = 0.0
-    # Chance of a line cut to the middle of its letters, as by an outline drawn too tight: CLOSE times as large, so much longer too.
+    # Chance of a line cut to the middle of its letters, as by an outline drawn too tight: paper above and below a strip of it.
     close: float = 0.0
     # Waviness: the corners of a mesh move by up to this many pixels.
     elastic: float = 0.0
@@ -57,7 +55,7 @@ class HandwritingAugment:
     def __post_init__(self) -> None:
         if not 0 <= self.stretch < 0.9 or not 0 <= self.scale < 0.9 or not 0 <= self.rotation < 45:
             raise ConfigError("augment: expected 0 <= stretch < 0.9, 0 <= scale < 0.9 and 0 <= rotation < 45 degrees")
-        for name in (*CHANCES, "close"):
+        for name in CHANCES:
             if not 0 <= getattr(self, name) <= 1:
                 raise ConfigError(f"augment.{name} is {getattr(self, name)}; a chance lies in 0..1")
         if min(self.slant, self.elastic, self.noise_level) < 0:
@@ -75,8 +73,6 @@ class Motion:
     high: float
     # Where the writing moves to within the height: -1 the top, 1 the bottom, as far as its smaller size leaves room.
     shift: float
-    # And where else, in heights, though it be cut off there.
-    off: float = 0.0
 
     def width(self, width: int, height: int) -> int:
         """The width of a line that was `width` by `height`."""
@@ -88,9 +84,6 @@ def draw_motion(augment: HandwritingAugment, random: np.random.Generator) -> Mot
     slant = random.uniform(-augment.slant, augment.slant)
     slope = float(np.tan(np.radians(random.uniform(-augment.rotation, augment.rotation))))
     wide, high = (1 + random.uniform(-augment.stretch, augment.stretch, 2)).tolist()
-    if augment.close and random.random() < augment.close:
-        size = random.uniform(*CLOSE)
-        return Motion(slant, slope, wide * size, high * size, 0.0, random.uniform(-CLOSE_OFF, CLOSE_OFF))
     if not augment.scale:
         return Motion(slant, slope, wide, high, 0.0)
     size = 1 - random.uniform(0, augment.scale)
@@ -149,6 +142,7 @@ _ALONE: dict[str, Callable[[paper.Values, np.random.Generator], paper.Values]] =
     "ruled": paper.ruled,
     "erase": paper.erase,
     "crop": paper.crop,
+    "close": paper.close,
     "light": paper.light,
     "contrast": paper.contrast,
 }
@@ -159,7 +153,7 @@ def _move(line: Image.Image, motion: Motion, background: int) -> Image.Image:
     margin = abs(motion.slant) * line.height / 2
     width, middle = motion.width(line.width, line.height), line.height / 2
     # Where the middle of the line comes to lie.
-    seat = middle + motion.shift * middle * max(0.0, 1 - motion.high) + motion.off * line.height
+    seat = middle + motion.shift * middle * max(0.0, 1 - motion.high)
     # x_in = x_out / wide - margin + slant (y_out - seat);  y_in = slope (x_in - centre) + (y_out - seat) / high + middle
     rise = motion.slope / motion.wide
     return line.transform(

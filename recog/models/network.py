@@ -187,11 +187,11 @@ class Network(nn.Module):
 
     def encode(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
         """The convolutional part: (B, T, F) -> (B, T', projection) and the new lengths."""
-        x = x[:, None].contiguous(memory_format=torch.channels_last)
+        x = x[:, None].transpose(2, 3).contiguous(memory_format=torch.channels_last)
         for convolution in self.convolutions:
             x, lengths = convolution(x, lengths)
-        x = x if self.plane is None else self.plane(x, lengths)
-        x = x.permute(0, 2, 1, 3).flatten(2)  # (B, C, T', F') -> (B, T', C F')
+        x = x if self.plane is None else self.plane(x.transpose(2, 3), lengths).transpose(2, 3)
+        x = x.permute(0, 3, 1, 2).flatten(2)  # (B, C, F', T') -> (B, T', C F')
         return torch.relu(self.project_norm(self.project(x))), lengths
 
     def elapsed(self, x: Tensor, lengths: Tensor) -> Tensor | None:
